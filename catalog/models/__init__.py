@@ -1,0 +1,4 @@
+from catalog.models.fitment import Fitment
+from catalog.models.product import Pack, ProductType, SupplierItem, Variant
+
+__all__ = ["Fitment", "Pack", "ProductType", "SupplierItem", "Variant"]

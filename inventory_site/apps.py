@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class InventorySiteConfig(AppConfig):
+    name = "inventory_site"
+    verbose_name = "Backstock"

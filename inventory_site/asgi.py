@@ -1,0 +1,9 @@
+"""The event stream's own small process; everything else is served by wsgi.py."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory_site.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402  the setting above comes first
+
+application = get_asgi_application()

@@ -1,0 +1,25 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from oauth2_provider.views import TokenView
+
+from inventory_site import health, metrics
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("oauth/token", TokenView.as_view(), name="token"),
+    path("api/v1/", include("partners.api.urls")),
+    path("api/v1/", include("catalog.api.urls")),
+    path("api/v1/", include("stock.api.urls")),
+    path("api/v1/", include("orders.api.urls")),
+    path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]), name="docs"),
+    path("api/redoc", SpectacularRedocView.as_view(url_name="schema", authentication_classes=[], permission_classes=[])),
+    path("livez", health.live),
+    path("readyz", health.ready),
+    path("metrics", metrics.show),
+]

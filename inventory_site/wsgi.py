@@ -1,0 +1,10 @@
+"""The site, served by granian. Its statements are bounded; long work belongs to the worker."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory_site.settings")
+os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT_MS", "10000")
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402  the two settings above come first
+
+application = get_wsgi_application()

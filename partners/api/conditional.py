@@ -1,0 +1,54 @@
+"""ETag and If-Match: nobody overwrites what they have not seen (RFC 9110 section 13, RFC 6585)."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from partners.problems import Problem
+
+
+class PreconditionRequired(Problem):
+    """This change needs to say which version it was made from."""
+
+    code = "precondition_required"
+    title = "Send If-Match"
+    status = 428
+    is_final = False
+
+
+class PreconditionFailed(Problem):
+    """It changed since it was read. Data: currentEtag."""
+
+    code = "precondition_failed"
+    title = "It changed since you read it"
+    status = 412
+    is_final = False
+
+
+def etag(version: int | str) -> str:
+    return f'"{version}"'
+
+
+def required_match(request: Request) -> frozenset[str]:
+    """The strong tags of If-Match. Raises PreconditionRequired; `*` and weak tags match nothing here."""
+    header = request.headers.get("If-Match")
+    if header is None:
+        raise PreconditionRequired("Read it first and send its ETag as If-Match.")
+    return frozenset(tag.strip() for tag in header.split(",") if tag.strip().startswith('"'))
+
+
+def check_match(accepted: frozenset[str], *current: str) -> None:
+    """Compare inside the lock. Raises PreconditionFailed (data: currentEtag)."""
+    if not accepted & set(current):
+        raise PreconditionFailed(f"It is now at {current[0]}. Read it again and decide anew.", currentEtag=current[0])
+
+
+def with_etag(response: Response, tag: str, request: Request | None = None) -> Response:
+    """Answer with the tag; where If-None-Match already names it, with 304 and no body."""
+    if request is not None and request.method in {"GET", "HEAD"}:
+        known = [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]
+        if tag in known:
+            response = Response(status=304)
+    response["ETag"] = tag
+    return response

@@ -1,0 +1,134 @@
+"""What every door of the API has in common: a caller with a scope, and writes that happen once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.generics import GenericAPIView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from partners import actors, idempotency
+from partners.actors import Actor
+from partners.api import errors
+from partners.api.auth import Caller
+from partners.api.pagination import BadPage, KeysetPagination
+from partners.models import Partner
+from partners.problems import Problem
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description=(
+        "Any text of your own (1 to 255 visible ASCII characters), new for each intent and the same for each "
+        f"retry. Kept {idempotency.KEPT_HOURS} hours. A retry gets the first answer again with "
+        "`Idempotent-Replayed: true`."
+    ),
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, required=True, description="The ETag this change was made from."
+)
+
+
+class Door(GenericAPIView[Any]):
+    """A view that names its scopes, knows its caller, and pages its lists by `keyset`."""
+
+    required_scopes: ClassVar[dict[str, str]] = {}
+    keyset: ClassVar[str] = "id"
+    pagination_class = KeysetPagination
+    filterset_class: ClassVar[Any] = None
+
+    @property
+    def caller(self) -> Caller:
+        user = self.request.user
+        assert isinstance(user, Caller)  # HasScope let nobody else in
+        return user
+
+    @property
+    def partner(self) -> Partner:
+        return self.caller.partner
+
+    @property
+    def actor(self) -> Actor:
+        return self.caller.actor
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # The caller is known only once DRF has authenticated; history rows ask for it later.
+        with actors.acting(actors.NOBODY):
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        actors.announce(self.actor)
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        if self.filterset_class is None:
+            return queryset
+        filters = self.filterset_class(self.request.query_params, queryset=queryset, request=self.request)
+        if not filters.is_valid():
+            raise BadPage(" ".join(f"{name}: {' '.join(found)}" for name, found in filters.errors.items()))
+        return filters.qs
+
+    def listed(self, queryset: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(queryset))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def understood(self, serializer_class: type[Any], **kwargs: Any) -> dict[str, Any]:
+        """The body as the serializer understands it. Raises InvalidInput, naming each field."""
+        body = self.request.data
+        if not isinstance(body, dict):
+            raise ValidationError({"non_field_errors": ["Send a JSON object."]})
+        serializer = serializer_class(data=body, **kwargs)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+
+Method = Callable[..., Response]
+
+
+def once(method: Method) -> Method:
+    """Run a writing method at most once per Idempotency-Key, in one transaction with its answer.
+
+    A final refusal is an answer too: the effect is rolled back, the answer kept. A body that cannot be
+    understood is refused before the key is taken, so that it may be mended under the same key.
+    """
+
+    @extend_schema(parameters=[IDEMPOTENCY_KEY])
+    @wraps(method)
+    def wrapper(view: Door, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        key = idempotency.read_key(request.headers.get("Idempotency-Key"))
+        mark = idempotency.fingerprint(method=str(request.method), path=request.path, body=request.data)
+        with transaction.atomic(durable=True):
+            row, is_ours = idempotency.claim(application_id=view.caller.application.pk, key=key, fingerprint=mark)
+            if not is_ours:
+                return _replay(row)
+            try:
+                with transaction.atomic():
+                    response = method(view, request, *args, **kwargs)
+            except Problem as refusal:
+                if not refusal.is_final:
+                    raise
+                response = errors.respond(refusal, instance=request.path)
+            body = JSONRenderer().render(response.data)
+            content_type = response.content_type or "application/json"
+            headers = {name: response[name] for name in ("Location", "ETag") if name in response}
+            headers["Content-Type"] = content_type
+            idempotency.keep(row, status=response.status_code, body=body, headers=headers)
+        return HttpResponse(body, status=response.status_code, headers=headers)
+
+    return wrapper  # type: ignore[return-value]  # an HttpResponse is as good to DRF, and keeps the bytes
+
+
+def _replay(row: idempotency.IdempotencyKey) -> HttpResponse:
+    answer = HttpResponse(bytes(row.body or b""), status=row.status or 500, headers=row.headers)
+    answer["Idempotent-Replayed"] = "true"
+    return answer

@@ -1,0 +1,132 @@
+"""Whatever goes wrong at a door becomes application/problem+json (RFC 9457) with a stable code."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, OperationalError
+from django.http import Http404
+from psycopg import errors as pg
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from partners import actors
+from partners.problems import Conflict, InvalidInput, NotFound, Problem
+
+log = logging.getLogger(__name__)
+TRY_AGAIN = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure, pg.QueryCanceled)
+
+
+class Busy(Problem):
+    """Somebody else holds what this needs for longer than we wait. Nothing was done."""
+
+    code = "busy"
+    title = "Busy, try again"
+    status = 503
+    is_final = False
+    retry_after_seconds = 1
+
+
+class ConstraintRefused(Problem):
+    """The database, the last guard, refused what no check before it had caught. Data: constraint."""
+
+    code = "constraint_refused"
+    title = "This would break a rule of the stock book"
+
+
+class Refused(Problem):
+    """Wraps what the framework refuses by itself; each instance has its own code and status."""
+
+    is_final = False
+
+    def __init__(self, detail: str, *, code: str, title: str, status: int) -> None:
+        super().__init__(detail)
+        self.code, self.title, self.status = code, title, status  # type: ignore[misc]
+
+
+FRAMEWORK: list[tuple[type[exceptions.APIException], str, str]] = [
+    (exceptions.NotAuthenticated, "not_authenticated", "Send an access token"),
+    (exceptions.AuthenticationFailed, "invalid_token", "The access token is not good"),
+    (exceptions.PermissionDenied, "forbidden", "Not allowed"),
+    (exceptions.ParseError, "malformed", "The body cannot be read"),
+    (exceptions.UnsupportedMediaType, "unsupported_media_type", "Send application/json"),
+    (exceptions.NotAcceptable, "not_acceptable", "Only JSON is spoken here"),
+    (exceptions.MethodNotAllowed, "method_not_allowed", "This method is not used here"),
+    (exceptions.Throttled, "rate_limited", "Too many requests"),
+]
+
+
+def answer_problem(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: every refusal as a problem; None (a 500) only for faults of our own."""
+    problem = as_problem(exception)
+    if problem is None:
+        return None
+    set_rollback()
+    response = respond(problem, instance=context["request"].path)
+    if isinstance(exception, exceptions.APIException):
+        for header, attribute in (("WWW-Authenticate", "auth_header"), ("Retry-After", "wait")):
+            if value := getattr(exception, attribute, None):
+                response[header] = str(value)
+    if problem.status == 401 and problem.code == "invalid_token":
+        response["WWW-Authenticate"] = 'Bearer realm="backstock", error="invalid_token"'
+    if problem.code == "insufficient_scope":
+        scope = problem.data["requiredScope"]
+        response["WWW-Authenticate"] = f'Bearer realm="backstock", error="insufficient_scope", scope="{scope}"'
+    return response
+
+
+def as_problem(exception: Exception) -> Problem | None:
+    match exception:
+        case Problem():
+            return exception
+        case Http404():
+            return NotFound("There is nothing here for you under this address.")
+        case PermissionDenied():
+            return Refused(str(exception), code="forbidden", title="Not allowed", status=403)
+        case exceptions.ValidationError():
+            return InvalidInput.of(list(flatten(exception.detail)))
+        case IntegrityError():
+            return from_constraint(exception)
+        case OperationalError() if isinstance(exception.__cause__, TRY_AGAIN):
+            return Busy("Another request holds this stock. Nothing was done; send the same request again.")
+        case exceptions.APIException():
+            for kind, code, title in FRAMEWORK:
+                if isinstance(exception, kind):
+                    return Refused(str(exception.detail), code=code, title=title, status=exception.status_code)
+    return None
+
+
+def from_constraint(error: IntegrityError) -> Problem:
+    diagnostics = getattr(error.__cause__, "diag", None)
+    name = getattr(diagnostics, "constraint_name", None) or "unknown"
+    log.warning("The database refused: %s", name)
+    if isinstance(error.__cause__, pg.UniqueViolation):
+        return Conflict("There is one like this already.", constraint=name)
+    return ConstraintRefused(f"The database refused this by its rule {name}.", constraint=name)
+
+
+def respond(problem: Problem, *, instance: str) -> Response:
+    body = problem.as_json() | {"instance": instance, "requestId": actors.current_request_id()}
+    response = Response(body, status=problem.status, content_type="application/problem+json")
+    if problem.retry_after_seconds is not None:
+        response["Retry-After"] = str(problem.retry_after_seconds)
+    return response
+
+
+def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
+    """DRF's nested errors as (field, sentence) pairs: `lines[0].quantity`."""
+    if isinstance(detail, dict):
+        found = []
+        for name, inner in detail.items():
+            here = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
+            found += flatten(inner, here)
+        return found
+    if isinstance(detail, list):
+        found = []
+        for place, inner in enumerate(detail):
+            found += flatten(inner, f"{path}[{place}]" if isinstance(inner, dict | list) else path)
+        return found
+    return [(path, str(detail))]

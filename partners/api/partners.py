@@ -1,0 +1,157 @@
+"""/suppliers and /retailPartners: who is outside, as far as the caller may know."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import transaction
+from django.shortcuts import get_object_or_404
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from partners.api import conditional
+from partners.api.doors import IF_MATCH, Door, once
+from partners.api.fields import Text
+from partners.models import Partner
+from partners.models.partner import PartnerQuerySet
+from partners.operations import partners
+
+CODE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+class PartnerFields(serializers.Serializer[Partner]):
+    name = Text(max_length=200)
+    contactEmail = serializers.EmailField(source="contact_email", required=False, allow_blank=True)
+    gln = Text(max_length=13, required=False, allow_blank=True, help_text="Global Location Number, 13 digits.")
+    status = serializers.ChoiceField(Partner.Status, required=False)
+
+
+class SupplierSerializer(PartnerFields):
+    supplierId = serializers.RegexField(CODE + r"\Z", source="code", max_length=40)
+    version = serializers.IntegerField(read_only=True)
+
+
+class RetailPartnerSerializer(PartnerFields):
+    retailPartnerId = serializers.RegexField(CODE + r"\Z", source="code", max_length=40)
+    kind = serializers.ChoiceField(
+        [(kind.value, kind.label) for kind in Partner.RETAIL_KINDS], required=False, default="retailer"
+    )
+    version = serializers.IntegerField(read_only=True)
+
+
+class PartnerFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=Partner.Status)
+
+
+class Directory(Door):
+    """The list of one kind of partner, for suppliers and retail partners alike."""
+
+    required_scopes: ClassVar = {
+        "GET": "partners:read",
+        "POST": "partners:write",
+        "PUT": "partners:write",
+        "PATCH": "partners:write",
+    }
+    keyset = "code"
+
+    def answer(self, partner: Partner, status: int = 200) -> Response:
+        response = Response(self.get_serializer(partner).data, status=status)
+        return conditional.with_etag(response, conditional.etag(partner.version), self.request)
+
+    def add(self, *, kind: str | None = None) -> Response:
+        fields = self.understood(self.get_serializer_class())
+        fields.pop("status", None)
+        partner = partners.onboard(**{"kind": kind, **fields}, actor=self.actor)
+        response = self.answer(partner, 201)
+        response["Location"] = f"{self.request.path}/{partner.code}"
+        return response
+
+    def change(self, code: str, *, partial: bool) -> Response:
+        accepted = conditional.required_match(self.request)
+        fields = self.understood(self.get_serializer_class(), partial=partial, instance=None)
+        with transaction.atomic(durable=True):
+            partner = get_object_or_404(self.get_queryset().select_for_update(no_key=True), code=code)
+            conditional.check_match(accepted, conditional.etag(partner.version))
+            partner = partners.revise(partner=partner, changes=fields, actor=self.actor)
+        return self.answer(partner)
+
+
+class Suppliers(Directory):
+    queryset = Partner.objects.suppliers()
+    serializer_class = SupplierSerializer
+    filterset_class = PartnerFilter
+
+    def get_queryset(self) -> PartnerQuerySet:
+        return Partner.objects.suppliers().for_partner(self.partner)
+
+    @extend_schema(operation_id="listSuppliers")
+    def get(self, request: Request) -> Response:
+        """The suppliers the caller may know."""
+        return self.listed(self.get_queryset())
+
+    @extend_schema(operation_id="createSupplier", responses={201: SupplierSerializer})
+    @once
+    def post(self, request: Request) -> Response:
+        """Make a supplier known."""
+        return self.add(kind=Partner.Kind.SUPPLIER)
+
+
+class Supplier(Suppliers):
+    http_method_names: ClassVar = ["get", "put", "patch", "head", "options"]
+
+    @extend_schema(operation_id="getSupplier")
+    def get(self, request: Request, code: str) -> Response:  # type: ignore[override]
+        """One supplier, with its ETag."""
+        return self.answer(get_object_or_404(self.get_queryset(), code=code))
+
+    @extend_schema(operation_id="replaceSupplier", parameters=[IF_MATCH])
+    def put(self, request: Request, code: str) -> Response:
+        """Replace a supplier's details."""
+        return self.change(code, partial=False)
+
+    @extend_schema(operation_id="reviseSupplier", parameters=[IF_MATCH])
+    def patch(self, request: Request, code: str) -> Response:
+        """Change some of a supplier's details."""
+        return self.change(code, partial=True)
+
+
+class RetailPartners(Directory):
+    queryset = Partner.objects.retail_partners()
+    serializer_class = RetailPartnerSerializer
+    filterset_class = PartnerFilter
+
+    def get_queryset(self) -> PartnerQuerySet:
+        return Partner.objects.retail_partners().for_partner(self.partner)
+
+    @extend_schema(operation_id="listRetailPartners")
+    def get(self, request: Request) -> Response:
+        """The retail partners the caller may know: itself, and for our own channels everybody."""
+        return self.listed(self.get_queryset())
+
+    @extend_schema(operation_id="createRetailPartner", responses={201: RetailPartnerSerializer})
+    @once
+    def post(self, request: Request) -> Response:
+        """Make a retail partner known."""
+        return self.add()
+
+
+class RetailPartner(RetailPartners):
+    http_method_names: ClassVar = ["get", "put", "patch", "head", "options"]
+
+    @extend_schema(operation_id="getRetailPartner")
+    def get(self, request: Request, code: str) -> Response:  # type: ignore[override]
+        """One retail partner, with its ETag."""
+        return self.answer(get_object_or_404(self.get_queryset(), code=code))
+
+    @extend_schema(operation_id="replaceRetailPartner", parameters=[IF_MATCH])
+    def put(self, request: Request, code: str) -> Response:
+        """Replace a retail partner's details."""
+        return self.change(code, partial=False)
+
+    @extend_schema(operation_id="reviseRetailPartner", parameters=[IF_MATCH])
+    def patch(self, request: Request, code: str) -> Response:
+        """Change some of a retail partner's details."""
+        return self.change(code, partial=True)

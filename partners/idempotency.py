@@ -1,0 +1,100 @@
+"""Once and only once: the answer to a key is kept in the transaction of its effect.
+
+A twin that arrives while the first is running waits on the unique index, then finds the answer. A
+crash before commit leaves neither effect nor key, so the retry simply runs. There is no third case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+from psycopg import errors as pg
+
+from partners.models import IdempotencyKey
+from partners.problems import Problem
+
+KEPT_HOURS = 72
+VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class KeyMissing(Problem):
+    """This request changes stock or makes a document, and must be safe to send again."""
+
+    code = "idempotency_key_missing"
+    title = "Idempotency-Key is missing"
+    status = 400
+    is_final = False
+
+
+class KeyMalformed(Problem):
+    code = "idempotency_key_malformed"
+    title = "Idempotency-Key cannot be used"
+    status = 400
+    is_final = False
+
+
+class KeyReused(Problem):
+    """The key already stands for another request; the first answer is not this one's."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency-Key was used with another request"
+    status = 422
+    is_final = False
+
+
+class StillRunning(Problem):
+    """The first request with this key has not finished; ask again shortly."""
+
+    code = "idempotency_in_progress"
+    title = "A request with this key is still running"
+    status = 409
+    is_final = False
+    retry_after_seconds = 1
+
+
+def read_key(header: str | None) -> str:
+    """The key as the client sent it; a structured-field string ("…") and a bare token mean the same."""
+    if header is None:
+        raise KeyMissing("Send an Idempotency-Key header: any text of your own, new for each intent.")
+    key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
+    if not VISIBLE_ASCII.fullmatch(key):
+        raise KeyMalformed("Idempotency-Key takes 1 to 255 visible ASCII characters.")
+    return key
+
+
+def fingerprint(*, method: str, path: str, body: Any) -> str:
+    """SHA-256 over what was asked; the order of a body's keys and its white space do not count."""
+    canonical = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def claim(*, application_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:
+    """Take the key for this transaction, or wait for the twin that has it and give its answer.
+
+    Returns (row, True) when the key is ours and the effect may run; (row, False) when the row holds
+    the finished answer. Raises KeyReused, and StillRunning after the lock time-out.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO partners_idempotencykey (application_id, key, fingerprint, headers, created_at)"
+                " VALUES (%s, %s, %s, '{}', now()) ON CONFLICT DO NOTHING RETURNING id",
+                [application_id, key, fingerprint],
+            )
+            is_ours = cursor.fetchone() is not None
+    except OperationalError as error:
+        if isinstance(error.__cause__, pg.LockNotAvailable):
+            raise StillRunning("Another request with this key is running. Ask again in a second.") from error
+        raise
+    row = IdempotencyKey.objects.get(application_id=application_id, key=key)
+    if row.fingerprint != fingerprint:
+        raise KeyReused("This Idempotency-Key belongs to another request. Use a new key for a new intent.")
+    return row, is_ours
+
+
+def keep(row: IdempotencyKey, *, status: int, body: bytes, headers: dict[str, str]) -> None:
+    IdempotencyKey.objects.filter(pk=row.pk).update(status=status, body=body, headers=headers)

@@ -1,0 +1,50 @@
+"""Names for a request: an id that every answer, log line and ledger row carries, and who acts."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from partners import actors
+
+ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+Next = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestIdMiddleware:
+    """Takes the caller's X-Request-Id where it is a sane one, makes one otherwise, and answers it."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        offered = request.headers.get("X-Request-Id", "")
+        request_id = offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
+        with actors.answering(request_id):
+            response = self.get_response(request)
+        response["X-Request-Id"] = request_id
+        return response
+
+
+class ActorMiddleware:
+    """Staff in the admin act under their own name; the API announces its caller itself."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        user = request.user
+        if not user.is_authenticated:
+            return self.get_response(request)
+        with actors.acting(actors.staff(user.pk, user.get_username())):
+            return self.get_response(request)
+
+
+class RequestIdFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = actors.current_request_id() or "-"
+        return True

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+from partners.models.partner import Partner
+
+
+class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
+    def in_feed(self) -> OutboxEventQuerySet:
+        """Events the relay has given a position: the only ones anybody outside may see."""
+        return self.filter(position__isnull=False)
+
+    def for_partner(self, partner: Partner) -> OutboxEventQuerySet:
+        """Addressed to the partner by name, or about stock within its assortment and warehouses."""
+        about_stock = Q(is_about_stock=True)
+        if partner.assortment == Partner.Assortment.OWN:
+            about_stock &= Q(supplier_ids__contains=[partner.pk])
+        if partner.granted_warehouses is not None:
+            about_stock &= Q(warehouse_code__in=partner.granted_warehouses)
+        return self.filter(Q(addressee_ids__contains=[partner.pk]) | about_stock)
+
+
+class OutboxEvent(models.Model):
+    """A fact owed to the outside, written in the transaction that made it; never changed after.
+
+    `position` and `subject_version` are given by the relay after commit (see operations/feed.py):
+    both count 1, 2, 3 … without a gap, the one over the whole feed, the other over the subject.
+    """
+
+    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    type = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200)
+    payload = models.JSONField()
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=160)
+    request_id = models.CharField(max_length=64, blank=True)
+    addressee_ids = ArrayField(models.BigIntegerField(), default=list)
+    is_about_stock = models.BooleanField(default=False)
+    supplier_ids = ArrayField(models.BigIntegerField(), default=list)
+    warehouse_code = models.CharField(max_length=40, blank=True)
+    position = models.BigIntegerField(null=True, unique=True)
+    subject_version = models.BigIntegerField(null=True)
+
+    objects = OutboxEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["id"], name="outbox_waiting_for_relay", condition=Q(position__isnull=True)),
+            models.Index(fields=["subject", "id"], name="outbox_by_subject"),
+            GinIndex(fields=["addressee_ids"], name="outbox_by_addressee"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(position__isnull=True, subject_version__isnull=True)
+                | Q(position__gte=1, subject_version__gte=1),
+                name="outbox_position_and_version_together",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.subject}"
+
+
+class SubjectVersion(models.Model):
+    """How many events the feed has told about a subject; only the relay writes it."""
+
+    subject = models.CharField(max_length=200, primary_key=True)
+    version = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.subject} v{self.version}"
+
+
+class Feed(models.Model):
+    """The one feed: its head, and an epoch that changes when a backup is restored."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    epoch = models.UUIDField(default=uuid.uuid4)
+    head = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="feed_is_one")]
+
+    def __str__(self) -> str:
+        return f"feed {self.epoch} at {self.head}"

@@ -1,0 +1,78 @@
+"""The letter box: a fact is dropped in here by the operation that made it.
+
+Nothing leaves the building from here. The relay (operations/feed.py) gives each event its place in the
+feed after commit; consumers read the feed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from partners import actors
+from partners.actors import Actor
+from partners.models import OutboxEvent
+
+TYPES: dict[str, str] = {
+    "inventory.updated": "A level changed. A state: it carries levels and versions and may be coalesced.",
+    "inventory.low": "Available stock fell below a threshold.",
+    "inventory.shortage": "Less is there than was promised; the youngest promises were broken.",
+    "reservation.expired": "A reservation ran out before it was committed; its stock is free again.",
+    "order.created": "An order was placed and its stock is promised.",
+    "order.confirmed": "An order was accepted for fulfilment.",
+    "order.packed": "All of an order is packed.",
+    "order.shipped": "Goods of an order left a warehouse.",
+    "order.delivered": "All shipments of an order arrived.",
+    "order.cancelled": "An order was cancelled; what it still held is free again.",
+    "fulfillment_request.assigned": "A warehouse was asked to fulfil.",
+    "fulfillment_request.failed": "A warehouse could not fulfil.",
+    "fulfillment_request.completed": "A warehouse fulfilled.",
+    "shipment.created": "A shipment was booked, with its tracking number.",
+    "return.received": "Returned goods arrived and wait for inspection.",
+    "return.inspected": "Returned goods were inspected and put where they belong.",
+    "purchase_order.sent": "A purchase order was sent to a supplier.",
+    "receipt.posted": "Goods were received.",
+    "batch.recalled": "A batch was recalled and is blocked everywhere.",
+    "import.applied": "An import was applied.",
+}
+
+
+class NotInTransaction(RuntimeError):
+    """An event was recorded outside the transaction of its fact; the two could part."""
+
+
+def record(
+    event_type: str,
+    *,
+    subject: str,
+    payload: dict[str, Any],
+    actor: Actor,
+    at: datetime,
+    addressee_ids: Iterable[int | None] = (),
+    about_stock: tuple[str, Iterable[int]] | None = None,
+) -> OutboxEvent:
+    """Owe the outside world a fact, in the transaction that made it.
+
+    `addressee_ids` are partners told by name (None is skipped). `about_stock` is (warehouse code,
+    ids of the product's suppliers) and tells everybody whose grants cover both.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise NotInTransaction(event_type)
+    if event_type not in TYPES:
+        raise ValueError(f"{event_type} is not in the catalogue of events.")
+    warehouse_code, supplier_ids = about_stock or ("", ())
+    return OutboxEvent.objects.create(
+        type=event_type,
+        subject=subject,
+        payload=payload,
+        occurred_at=at,
+        actor=actor.label,
+        request_id=actors.current_request_id(),
+        addressee_ids=sorted({partner_id for partner_id in addressee_ids if partner_id is not None}),
+        is_about_stock=about_stock is not None,
+        warehouse_code=warehouse_code,
+        supplier_ids=sorted(set(supplier_ids)),
+    )

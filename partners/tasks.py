@@ -1,0 +1,53 @@
+"""Work the gatehouse does by itself. A task only wakes; what is to be done is in the rows."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from celery import Task, shared_task
+from django.core.management import call_command
+from django.db import transaction
+from django.utils import timezone
+
+from partners import idempotency
+from partners.models import IdempotencyKey
+from partners.operations import feed
+
+log = logging.getLogger(__name__)
+
+
+def wake_after_commit(task: Task) -> None:
+    """Start `task` soon after this transaction commits. A broker that is down costs only the time
+    until the next scheduled run, never the request."""
+    transaction.on_commit(partial(_wake, task), robust=True)
+
+
+def _wake(task: Task) -> None:
+    try:
+        task.apply_async(retry=False, ignore_result=True)
+    except Exception as error:  # noqa: BLE001  whatever a broker can raise, the sweep will do the work
+        log.warning("Could not wake %s (%s); the schedule will run it.", task.name, error)
+
+
+@shared_task
+def relay_events() -> int:
+    """Until nothing waits: one call may find more than one batch."""
+    total = 0
+    while placed := feed.relay_events():
+        total += placed
+    return total
+
+
+@shared_task
+def purge_idempotency_keys() -> int:
+    """Forget keys older than the time we promise to remember them, a bounded number at a time."""
+    before = timezone.now() - timedelta(hours=idempotency.KEPT_HOURS)
+    old = IdempotencyKey.objects.filter(created_at__lt=before).order_by("created_at").values("pk")[:10_000]
+    return IdempotencyKey.objects.filter(pk__in=old).delete()[0]
+
+
+@shared_task
+def clear_expired_tokens() -> None:
+    call_command("cleartokens")
