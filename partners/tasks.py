@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from functools import partial
 
@@ -17,6 +18,10 @@ from partners.operations import feed
 
 log = logging.getLogger(__name__)
 
+# A broker that did not answer is left alone for so long: one request waits a second for it, not each.
+PAUSE_SECONDS = 30
+_paused_until = 0.0
+
 
 def wake_after_commit(task: Task) -> None:
     """Start `task` soon after this transaction commits. A broker that is down costs only the time
@@ -25,9 +30,13 @@ def wake_after_commit(task: Task) -> None:
 
 
 def _wake(task: Task) -> None:
+    global _paused_until
+    if time.monotonic() < _paused_until:
+        return
     try:
         task.apply_async(retry=False, ignore_result=True)
     except Exception as error:  # noqa: BLE001  whatever a broker can raise, the sweep will do the work
+        _paused_until = time.monotonic() + PAUSE_SECONDS
         log.warning("Could not wake %s (%s); the schedule will run it.", task.name, error)
 
 

@@ -29,11 +29,11 @@ class FeedWasReset(Problem):
 class EventSerializer(serializers.ModelSerializer[OutboxEvent]):
     """An event in CloudEvents 1.0 shape; `sequence` is its gapless place in the feed."""
 
-    specversion = serializers.ReadOnlyField(default="1.0")
+    specversion = serializers.CharField(read_only=True, default="1.0")
     id = serializers.UUIDField(source="event_id")
-    source = serializers.ReadOnlyField(default="/backstock")
+    source = serializers.CharField(read_only=True, default="/backstock")
     time = serializers.DateTimeField(source="occurred_at")
-    datacontenttype = serializers.ReadOnlyField(default="application/json")
+    datacontenttype = serializers.CharField(read_only=True, default="application/json")
     sequence = serializers.IntegerField(source="position", help_text="Place in the feed: use it as `after`.")
     version = serializers.IntegerField(source="subject_version", help_text="1, 2, 3 … for each subject, without a gap.")
     data = serializers.JSONField(source="payload")
@@ -82,7 +82,9 @@ class Events(Door):
                 epoch=str(feed.epoch),
                 head=feed.head,
             )
-        events = OutboxEvent.objects.in_feed().for_partner(self.partner).filter(position__gt=after, position__lte=feed.head)
+        events = (
+            OutboxEvent.objects.in_feed().for_partner(self.partner).filter(position__gt=after, position__lte=feed.head)
+        )
         if types := [name for name in query.get("types", "").split(",") if name]:
             if unknown := sorted(set(types) - set(outbox.TYPES)):
                 raise BadPage(f"types: no such event {unknown[0]!r}; see /api/v1/events/types.")

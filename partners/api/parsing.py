@@ -36,7 +36,9 @@ class StrictJSONParser(BaseParser):
         declared = int(request.META.get("CONTENT_LENGTH") or 0) if request else 0
         raw = stream.read(BODY_BYTES_MAX + 1) if declared <= BODY_BYTES_MAX else b" " * (BODY_BYTES_MAX + 1)
         if len(raw) > BODY_BYTES_MAX:
-            raise BodyTooLarge(f"At most {BODY_BYTES_MAX:,} bytes; large files go to /imports.", bytesMax=BODY_BYTES_MAX)
+            raise BodyTooLarge(
+                f"At most {BODY_BYTES_MAX:,} bytes; large files go to /imports.", bytesMax=BODY_BYTES_MAX
+            )
         try:
             value = json.loads(
                 raw.decode("utf-8"),

@@ -51,7 +51,9 @@ class Partner(models.Model):
 
     RETAIL_KINDS = (Kind.RETAILER, Kind.MARKETPLACE, Kind.CHANNEL)
 
-    code = models.CharField(max_length=40, unique=True, help_text="How the partner is called everywhere; never changes.")
+    code = models.CharField(
+        max_length=40, unique=True, help_text="How the partner is called everywhere; never changes."
+    )
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=12, choices=Kind)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
@@ -59,7 +61,9 @@ class Partner(models.Model):
     gln = models.CharField("GLN", max_length=13, blank=True, help_text="Global Location Number, 13 digits.")
     assortment = models.CharField(max_length=4, choices=Assortment, default=Assortment.ALL)
     granted_warehouses = ArrayField(models.CharField(max_length=40), null=True, blank=True, help_text="Empty = all.")
-    disclosure = models.CharField(max_length=6, default="exact", choices=[(k, k) for k in ("exact", "capped", "banded", "yesNo")])
+    disclosure = models.CharField(
+        max_length=6, default="exact", choices=[(k, k) for k in ("exact", "capped", "banded", "yesNo")]
+    )
     disclosure_cap = models.PositiveIntegerField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -75,8 +79,13 @@ class Partner(models.Model):
                 | (~Q(disclosure="capped") & Q(disclosure_cap__isnull=True)),
                 name="partner_disclosure_cap_only_when_capped",
             ),
-            models.CheckConstraint(condition=Q(code__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), name="partner_code_readable"),
-            models.CheckConstraint(condition=Q(kind__in=["supplier", "retailer", "marketplace", "logistics", "channel"]), name="partner_kind_known"),
+            models.CheckConstraint(
+                condition=Q(code__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), name="partner_code_readable"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["supplier", "retailer", "marketplace", "logistics", "channel"]),
+                name="partner_kind_known",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,294 @@
+"""The one door to the vault: only this module writes Level and Movement.
+
+It speaks SQL, for this is the hot path; the models beside it describe the tables. Every call here needs
+the caller's transaction, locks levels in id order, and tells the feed what changed.
+
+Source of the invariants: on_hand = sum of movements, reserved = sum of open allocations, for each level.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from catalog.models import SupplierItem
+from partners import actors, outbox
+from partners.actors import Actor
+from partners.problems import InvalidInput, Problem
+from stock.models import Location, Movement
+
+ON_HAND_MAX = 10**15
+
+
+class NotEnoughOnHand(Problem):
+    """More was to leave a place than lies there unpromised. Data: shortages[{levelId, requested, available}]."""
+
+    code = "not_enough_on_hand"
+    title = "Not that much is there"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Place:
+    """A location and a condition in it; a virtual location has none."""
+
+    location_id: int
+    condition: str = ""
+
+    @property
+    def is_virtual(self) -> bool:
+        return self.location_id < 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """So many units from one place to another, and why. `from_promise` units leave with their promise."""
+
+    variant_id: int
+    batch_id: int | None
+    quantity: int
+    source: Place
+    target: Place
+    kind: Movement.Kind
+    reason: str = ""
+    reference: str = ""
+    corrects_id: int | None = None
+    from_promise: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedLevel:
+    """A level as it stands under our lock."""
+
+    id: int
+    variant_id: int
+    location_id: int
+    batch_id: int | None
+    condition: str
+    on_hand: int
+    reserved: int
+    version: int
+
+    @property
+    def key(self) -> Key:
+        return self.variant_id, self.location_id, self.batch_id, self.condition
+
+    @property
+    def available(self) -> int:
+        return self.on_hand - self.reserved
+
+
+Key = tuple[int, int, int | None, str]
+COLUMNS = "id, variant_id, location_id, batch_id, condition, on_hand, reserved, version"
+
+
+def virtual(kind: Location.Kind) -> Place:
+    return Place(location_id=Location.VIRTUAL_IDS[kind])
+
+
+def ensure(keys: Iterable[Key]) -> list[int]:
+    """Make the levels that are missing, empty and at version 0; return the ids of all, sorted.
+
+    Two who make the same level at once wait for one another here, before any lock is taken.
+    """
+    wanted = sorted(set(keys), key=lambda key: (key[0], key[1], key[2] or 0, key[3]))
+    if not wanted:
+        return []
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    source = "unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS k (variant_id, location_id, batch_id, condition)"
+    find = f"""
+        SELECT level.id FROM {source} JOIN stock_level level
+            ON level.variant_id = k.variant_id AND level.location_id = k.location_id
+            AND level.batch_id IS NOT DISTINCT FROM k.batch_id AND level.condition = k.condition
+         ORDER BY level.id
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(find, columns)
+        ids = [row[0] for row in cursor.fetchall()]
+        if len(ids) < len(wanted):
+            cursor.execute(
+                f"""
+                INSERT INTO stock_level
+                    (variant_id, location_id, batch_id, condition, on_hand, reserved, version, updated_at)
+                SELECT variant_id, location_id, batch_id, condition, 0, 0, 0, clock_timestamp() FROM {source}
+                ON CONFLICT DO NOTHING
+                """,
+                columns,
+            )
+            cursor.execute(find, columns)
+            ids = [row[0] for row in cursor.fetchall()]
+    return ids
+
+
+def lock(ids: Iterable[int]) -> dict[int, LockedLevel]:
+    """Lock levels in id order and return them as they are now; whoever holds one makes us wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {COLUMNS} FROM stock_level WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [sorted(set(ids))]
+        )
+        return {level.id: level for level in _levels(cursor)}
+
+
+def lock_variants(variant_ids: Iterable[int]) -> dict[int, LockedLevel]:
+    """Lock all levels of these variants, in id order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {COLUMNS} FROM stock_level WHERE variant_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+            [sorted(set(variant_ids))],
+        )
+        return {level.id: level for level in _levels(cursor)}
+
+
+def promise(changes: Mapping[int, int], *, actor: Actor, at: datetime) -> None:
+    """Add to (or, below zero, take from) what is reserved, by level id. The caller holds the locks."""
+    _apply({level_id: (0, quantity) for level_id, quantity in changes.items() if quantity}, actor=actor, at=at)
+
+
+def post(postings: Iterable[Posting], *, actor: Actor, at: datetime, occurred_at: datetime | None = None) -> list[int]:
+    """Book movements and change the levels they touch, all or none; return the movements' ids.
+
+    `at` is when it was booked for the feed, `occurred_at` when it happened (the same unless said). Levels
+    that do not exist yet are made. Raises NotEnoughOnHand where more would leave than is free (or, for
+    `from_promise`, than is promised).
+    """
+    entries = list(postings)
+    if not entries:
+        return []
+    deltas: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
+    for entry in entries:
+        if not entry.source.is_virtual:
+            delta = deltas[(entry.variant_id, entry.source.location_id, entry.batch_id, entry.source.condition)]
+            delta[0] -= entry.quantity
+            delta[1] -= entry.quantity if entry.from_promise else 0
+        if not entry.target.is_virtual:
+            deltas[(entry.variant_id, entry.target.location_id, entry.batch_id, entry.target.condition)][0] += (
+                entry.quantity
+            )
+    levels = lock(ensure(deltas))
+    changes = {level.id: (deltas[level.key][0], deltas[level.key][1]) for level in levels.values()}
+    _check(levels, changes)
+    _apply(changes, actor=actor, at=at)
+    return _write(entries, actor=actor, occurred_at=occurred_at or at)
+
+
+def _check(levels: Mapping[int, LockedLevel], changes: Mapping[int, tuple[int, int]]) -> None:
+    shortages = []
+    for level_id, (on_hand, reserved) in changes.items():
+        level = levels[level_id]
+        free_after = level.on_hand + on_hand - (level.reserved + reserved)
+        if free_after < 0 or level.reserved + reserved < 0:
+            available = level.reserved if reserved else level.available
+            shortages.append({"levelId": level_id, "requested": -on_hand, "available": available})
+        if level.on_hand + on_hand > ON_HAND_MAX:
+            raise InvalidInput.at("quantity", f"No place holds more than {ON_HAND_MAX:,} units.")
+    if shortages:
+        worst = shortages[0]
+        raise NotEnoughOnHand(f"{worst['requested']} asked, {worst['available']} there to take.", shortages=shortages)
+
+
+def _apply(changes: Mapping[int, tuple[int, int]], *, actor: Actor, at: datetime) -> None:
+    if not changes:
+        return
+    ids = sorted(changes)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE stock_level level
+               SET on_hand = level.on_hand + d.on_hand, reserved = level.reserved + d.reserved,
+                   version = level.version + 1, updated_at = clock_timestamp()
+              FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS d (id, on_hand, reserved)
+             WHERE level.id = d.id
+            """,
+            [ids, [changes[level_id][0] for level_id in ids], [changes[level_id][1] for level_id in ids]],
+        )
+    _tell(ids, actor=actor, at=at)
+
+
+def _write(entries: list[Posting], *, actor: Actor, occurred_at: datetime) -> list[int]:
+    rows = [
+        (
+            entry.variant_id,
+            entry.batch_id,
+            entry.quantity,
+            entry.source.location_id,
+            entry.source.condition,
+            entry.target.location_id,
+            entry.target.condition,
+            entry.kind,
+            entry.reason,
+            entry.reference,
+            entry.corrects_id,
+        )
+        for entry in entries
+    ]
+    columns: list[Any] = [list(column) for column in zip(*rows, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO stock_movement
+                (variant_id, batch_id, quantity, from_location_id, from_condition, to_location_id, to_condition,
+                 kind, reason, reference, corrects_id, actor, request_id, occurred_at, recorded_at)
+            SELECT e.*, %s, %s, %s, clock_timestamp()
+              FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
+                          %s::text[], %s::text[], %s::text[], %s::bigint[]) AS e
+            RETURNING id
+            """,
+            [actor.label, actors.current_request_id(), occurred_at, *columns],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _tell(ids: list[int], *, actor: Actor, at: datetime) -> None:
+    """One `inventory.updated` for each variant and warehouse touched, with the levels as they are now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT level.variant_id, variant.sku, warehouse.code, batch.number, batch.expires_on, level.condition,
+                   level.on_hand, level.reserved, level.version
+              FROM stock_level level
+              JOIN catalog_variant variant ON variant.id = level.variant_id
+              JOIN stock_location location ON location.id = level.location_id
+              JOIN stock_warehouse warehouse ON warehouse.id = location.warehouse_id
+              LEFT JOIN stock_batch batch ON batch.id = level.batch_id
+             WHERE level.id = ANY(%s) ORDER BY level.id
+            """,
+            [ids],
+        )
+        rows = cursor.fetchall()
+    suppliers: dict[int, set[int]] = defaultdict(set)
+    variant_ids = {row[0] for row in rows}
+    for variant_id, supplier_id in SupplierItem.objects.filter(variant__in=variant_ids).values_list(
+        "variant", "supplier"
+    ):
+        suppliers[variant_id].add(supplier_id)
+    grouped: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for variant_id, sku, warehouse, number, expires_on, condition, on_hand, reserved, version in rows:
+        grouped[(variant_id, sku, warehouse)].append(
+            {
+                "batchNumber": number,
+                "expirationDate": expires_on.isoformat() if expires_on else None,
+                "condition": condition,
+                "inventoryLevel": on_hand,
+                "reservedQuantity": reserved,
+                "availableQuantity": on_hand - reserved,
+                "version": version,
+            }
+        )
+    for (variant_id, sku, warehouse), levels in grouped.items():
+        outbox.record(
+            "inventory.updated",
+            subject=f"inventory/{warehouse}/{sku}",
+            payload={"productId": sku, "warehouseLocation": warehouse, "levels": levels},
+            actor=actor,
+            at=at,
+            about_stock=(warehouse, suppliers[variant_id]),
+        )
+
+
+def _levels(cursor: Any) -> list[LockedLevel]:
+    names = COLUMNS.split(", ")
+    return [LockedLevel(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

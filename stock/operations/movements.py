@@ -1,0 +1,154 @@
+"""Goods come in, go out, are damaged, and are set right: the movements people and partners book.
+
+A partner's or clerk's booking is a fact of the shelf. Where it takes units that were promised, the youngest
+promises are broken in the same transaction; only what does not lie there at all is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import transaction
+
+from catalog.models import Variant
+from partners.actors import Actor
+from partners.models import Partner
+from partners.problems import InvalidInput
+from stock import ledger
+from stock.models import Batch, Level, Location, Movement, Warehouse
+from stock.operations import reservations, warehouses
+
+SELLABLE, DAMAGED = Level.Condition.SELLABLE, Level.Condition.DAMAGED
+Kind = Movement.Kind
+
+# type → (from, to); a Location.Kind is a virtual place, a condition the shelf it names.
+ROUTES: dict[str, tuple[str, str]] = {
+    Kind.RECEIPT: (Location.Kind.SUPPLIER, SELLABLE),
+    Kind.RETURN: (Location.Kind.CUSTOMER, Level.Condition.QUARANTINE),
+    Kind.DAMAGE: (SELLABLE, DAMAGED),
+    Kind.WRITE_OFF: (SELLABLE, Location.Kind.SCRAP),
+    Kind.TRANSFER_OUT: (SELLABLE, Location.Kind.IN_TRANSIT),
+    Kind.TRANSFER_IN: (Location.Kind.IN_TRANSIT, SELLABLE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booked:
+    """What a booking did: the ledger's rows (none when nothing changed) and the batch it is of."""
+
+    movement_ids: list[int]
+    batch: Batch | None
+
+
+@transaction.atomic
+def book(
+    *,
+    kind: str,
+    variant: Variant,
+    warehouse: Warehouse,
+    quantity: int,
+    actor: Actor,
+    at: datetime,
+    batch_number: str = "",
+    expires_on: date | None = None,
+    supplier: Partner | None = None,
+    reason: str = "",
+    reference: str = "",
+) -> Booked:
+    """Book one movement of `quantity` stock units in the warehouse's default bin.
+
+    An adjustment may be negative (lost) or positive (found); everything else is positive. A receipt makes
+    an unknown batch known. Locks the levels it touches. Raises ledger.NotEnoughOnHand when less lies there,
+    InvalidInput for a batch that does not fit the variant's tracking.
+    """
+    batch = warehouses.know_batch(
+        variant=variant,
+        number=batch_number,
+        expires_on=expires_on,
+        actor=actor,
+        supplier=supplier,
+    )
+    bin_ = warehouses.default_location(warehouse)
+    if kind == Kind.ADJUSTMENT:
+        source, target = (Location.Kind.FOUND, SELLABLE) if quantity > 0 else (SELLABLE, Location.Kind.LOST)
+    elif quantity < 1:
+        raise InvalidInput.at("quantity", "Only an adjustment may be negative.")
+    else:
+        source, target = ROUTES[kind]
+    posting = ledger.Posting(
+        variant_id=variant.pk,
+        batch_id=batch.pk if batch else None,
+        quantity=abs(quantity),
+        source=_place(source, bin_),
+        target=_place(target, bin_),
+        kind=Kind(kind),
+        reason=reason,
+        reference=reference,
+    )
+    return Booked(movement_ids=_post_fact(posting, actor=actor, at=at), batch=batch)
+
+
+@transaction.atomic
+def set_level(
+    *,
+    variant: Variant,
+    warehouse: Warehouse,
+    on_hand: int,
+    actor: Actor,
+    at: datetime,
+    reason: str,
+    batch_number: str = "",
+    expires_on: date | None = None,
+    supplier: Partner | None = None,
+    reference: str = "",
+) -> Booked:
+    """Say how many sellable units lie in the default bin; the difference is booked as found or lost.
+
+    Nothing is booked when the number is right already. Below what is promised, the youngest promises are
+    broken: the shelf is truth. Locks the level.
+    """
+    batch = warehouses.know_batch(
+        variant=variant,
+        number=batch_number,
+        expires_on=expires_on,
+        actor=actor,
+        supplier=supplier,
+    )
+    bin_ = warehouses.default_location(warehouse)
+    [level_id] = ledger.ensure([(variant.pk, bin_.pk, batch.pk if batch else None, SELLABLE)])
+    difference = on_hand - ledger.lock([level_id])[level_id].on_hand
+    if not difference:
+        return Booked(movement_ids=[], batch=batch)
+    return book(
+        kind=Kind.ADJUSTMENT,
+        variant=variant,
+        warehouse=warehouse,
+        quantity=difference,
+        batch_number=batch_number,
+        reason=reason,
+        reference=reference,
+        actor=actor,
+        at=at,
+    )
+
+
+def _place(name: str, bin_: Location) -> ledger.Place:
+    if name in Level.Condition.values:
+        return ledger.Place(location_id=bin_.pk, condition=name)
+    return ledger.virtual(Location.Kind(name))
+
+
+def _post_fact(posting: ledger.Posting, *, actor: Actor, at: datetime) -> list[int]:
+    """Book what happened; where it takes promised units, break the youngest promises first."""
+    source = posting.source
+    if not source.is_virtual:
+        [level_id] = ledger.ensure([(posting.variant_id, source.location_id, posting.batch_id, source.condition)])
+        target_key = (posting.variant_id, posting.target.location_id, posting.batch_id, posting.target.condition)
+        others = [] if posting.target.is_virtual else ledger.ensure([target_key])
+        level = ledger.lock([level_id, *others])[level_id]
+        if level.available < posting.quantity <= level.on_hand:
+            reservations.break_promises(
+                level_id=level_id, quantity=posting.quantity - level.available, actor=actor, at=at
+            )
+    return ledger.post([posting], actor=actor, at=at)
