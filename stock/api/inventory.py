@@ -1,0 +1,310 @@
+"""/inventory: levels, the guide's object for one product, and the bookings partners make."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Sum
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.models import Variant
+from partners.api import conditional
+from partners.api.doors import IF_MATCH, Door, once
+from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
+from partners.models import Partner
+from partners.problems import InvalidInput
+from stock import ledger, queries
+from stock.models import Level, Warehouse
+from stock.operations import movements
+
+BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn")
+WAREHOUSE = OpenApiParameter("warehouse", str, description="A warehouse's code.")
+BATCH = OpenApiParameter("batchNumber", str, description="A batch's number.")
+
+
+class LevelSerializer(serializers.Serializer[Any]):
+    """One place: a warehouse, a batch or none, a condition. Numbers are null where not disclosed exactly."""
+
+    productId = serializers.CharField()
+    warehouseLocation = serializers.CharField()
+    batchNumber = serializers.CharField(allow_null=True)
+    expirationDate = serializers.DateField(allow_null=True)
+    holdState = serializers.CharField(
+        allow_null=True, help_text="released, quarantined or recalled; null without batch."
+    )
+    condition = serializers.ChoiceField(Level.Condition)
+    isSellable = serializers.BooleanField(help_text="Whether it may be promised now.")
+    inventoryLevel = serializers.IntegerField(allow_null=True)
+    reservedQuantity = serializers.IntegerField(allow_null=True)
+    availableQuantity = serializers.IntegerField(allow_null=True)
+    lastUpdated = serializers.DateTimeField()
+    version = serializers.IntegerField()
+
+
+class InventorySerializer(serializers.Serializer[Any]):
+    """A product's stock as far as the caller may see it; the sums are over what is sellable."""
+
+    supplierId = serializers.CharField()
+    retailPartnerId = serializers.CharField(allow_null=True)
+    productId = serializers.CharField()
+    inventoryLevel = serializers.IntegerField(allow_null=True)
+    reservedQuantity = serializers.IntegerField(allow_null=True)
+    availableQuantity = serializers.IntegerField(allow_null=True)
+    availability = serializers.CharField(
+        help_text="The available quantity in words, as disclosed: 37, 20+, 10-49, yes."
+    )
+    warehouseLocation = serializers.CharField(allow_null=True, help_text="Null when it lies in several.")
+    batchNumber = serializers.CharField(allow_null=True, help_text="Null when there are several batches or none.")
+    expirationDate = serializers.DateField(allow_null=True, help_text="The earliest of what is sellable.")
+    lastUpdated = serializers.DateTimeField(allow_null=True)
+    version = serializers.IntegerField()
+    levels = LevelSerializer(many=True)
+
+
+class BookingFields(serializers.Serializer[Any]):
+    type = serializers.ChoiceField(BOOKABLE)
+    quantity = Quantity(min_value=-QUANTITY_MAX, help_text="Stock units; only an adjustment may be negative.")
+    warehouseLocation = Text(source="warehouse_code", max_length=40)
+    batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
+    expirationDate = ExpirationDate(source="expires_on", required=False, allow_null=True, default=None)
+    reason = Text(max_length=200, required=False, default="", allow_blank=True)
+    reference = Text(max_length=120, required=False, default="", allow_blank=True)
+
+    def validate_quantity(self, quantity: int) -> int:
+        if quantity == 0:
+            raise serializers.ValidationError("Nothing would move; send a quantity other than 0.")
+        return quantity
+
+
+class LevelFields(serializers.Serializer[Any]):
+    warehouseLocation = Text(source="warehouse_code", max_length=40)
+    batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
+    expirationDate = ExpirationDate(source="expires_on", required=False, allow_null=True, default=None)
+    inventoryLevel = Quantity(source="on_hand", min_value=0)
+    reason = Text(max_length=200)
+
+
+class LevelFilter(filters.FilterSet):
+    productId = filters.CharFilter("variant__sku")
+    supplierId = filters.CharFilter("variant__supplier_items__supplier__code")
+    warehouse = filters.CharFilter("location__warehouse__code")
+    batchNumber = filters.CharFilter("batch__number")
+    expiresBefore = filters.DateFilter("batch__expires_on", lookup_expr="lt")
+    updatedSince = filters.IsoDateTimeFilter("updated_at", lookup_expr="gte")
+
+
+class Inventory(Door):
+    """Levels, place by place."""
+
+    queryset = Level.objects.none()
+    serializer_class = LevelSerializer
+    filterset_class = LevelFilter
+    required_scopes: ClassVar = {"GET": "inventory:read"}
+
+    @extend_schema(operation_id="listInventory")
+    def get(self, request: Request) -> Response:
+        """Levels of the caller's products in the caller's warehouses."""
+        levels = (
+            Level.objects.for_partner(self.partner)
+            .with_sellable(at=timezone.now())
+            .select_related("variant", "location__warehouse", "batch")
+        )
+        page = self.paginate_queryset(self.filter_queryset(levels)) or []
+        is_exact = self.partner.disclosure_rule.is_exact
+        return self.get_paginated_response([level_as_json(level, is_exact=is_exact) for level in page])
+
+
+class ProductInventory(Door):
+    """The guide's object: one supplier's product."""
+
+    queryset = Level.objects.none()
+    serializer_class = InventorySerializer
+    pagination_class = None
+    required_scopes: ClassVar = {"GET": "inventory:read", "POST": "inventory:write", "PATCH": "inventory:write"}
+
+    @extend_schema(operation_id="getInventory", parameters=[WAREHOUSE, BATCH])
+    def get(self, request: Request, supplier: str, sku: str) -> Response:
+        """What is there of a product, what of it is promised, and what is left to promise."""
+        variant, source = self.find(supplier, sku)
+        query = request.query_params
+        return self.answer(variant, source, query.get("warehouse"), query.get("batchNumber"))
+
+    @extend_schema(operation_id="bookInventory", request=BookingFields, responses={201: InventorySerializer})
+    @once
+    def post(self, request: Request, supplier: str, sku: str) -> Response:
+        """Book a movement of this product."""
+        variant, source = self.find(supplier, sku)
+        fields = self.understood(BookingFields)
+        book(self, variant, fields, source)
+        return self.answer(variant, source, status=201)
+
+    @extend_schema(
+        operation_id="setInventory", parameters=[IF_MATCH], request=LevelFields, responses=InventorySerializer
+    )
+    def patch(self, request: Request, supplier: str, sku: str) -> Response:
+        """Say how many sellable units lie in a warehouse (and batch); the difference is booked.
+
+        `If-Match` takes the ETag of this product, or of its view in that warehouse.
+        """
+        accepted = conditional.required_match(request)
+        variant, source = self.find(supplier, sku)
+        fields = self.understood(LevelFields)
+        warehouse = find_warehouse(self.partner, fields.pop("warehouse_code"))
+        with transaction.atomic(durable=True):
+            lock_product(variant, warehouse)
+            tags = [etag_of(variant, self.partner), etag_of(variant, self.partner, warehouse.code)]
+            conditional.check_match(accepted, *tags)
+            movements.set_level(
+                variant=variant, warehouse=warehouse, supplier=source, actor=self.actor, at=timezone.now(), **fields
+            )
+        return self.answer(variant, source)
+
+    def find(self, supplier: str, sku: str) -> tuple[Variant, Partner]:
+        source = get_object_or_404(Partner.objects.suppliers().for_partner(self.partner), code=supplier)
+        variants = Variant.objects.for_partner(self.partner).stocked()
+        return get_object_or_404(variants, sku=sku, supplier_items__supplier=source), source
+
+    def answer(
+        self,
+        variant: Variant,
+        source: Partner,
+        warehouse: str | None = None,
+        batch_number: str | None = None,
+        *,
+        status: int = 200,
+    ) -> Response:
+        if warehouse is not None and not self.partner.may_see_warehouse(warehouse):
+            raise Http404
+        tag = etag_of(variant, self.partner, warehouse)
+        found = queries.positions(
+            variant_ids=[variant.pk],
+            at=timezone.now(),
+            granted_warehouses=self.partner.granted_warehouses,
+            warehouse_code=warehouse,
+            batch_number=batch_number,
+        )
+        body = product_as_json(found, variant=variant, supplier=source, partner=self.partner)
+        return conditional.with_etag(Response(body, status=status), tag, self.request)
+
+
+def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner | None) -> movements.Booked:
+    """Translate a booking of the API into the one operation it is."""
+    warehouse = find_warehouse(door.partner, fields["warehouse_code"])
+    return movements.book(
+        kind=fields["type"],
+        variant=variant,
+        warehouse=warehouse,
+        quantity=fields["quantity"],
+        batch_number=fields["batch_number"],
+        expires_on=fields["expires_on"],
+        reason=fields["reason"],
+        reference=fields["reference"],
+        supplier=supplier,
+        actor=door.actor,
+        at=timezone.now(),
+    )
+
+
+def find_warehouse(partner: Partner, code: str, field: str = "warehouseLocation") -> Warehouse:
+    """A warehouse named in a body; one that is not granted is as unknown as one that is not there."""
+    warehouse = Warehouse.objects.for_partner(partner).filter(code=code).first()
+    if warehouse is None:
+        raise InvalidInput.at(field, f"There is no warehouse {code} for you.")
+    return warehouse
+
+
+def lock_product(variant: Variant, warehouse: Warehouse) -> None:
+    """Lock all of a product's levels, so that the version compared is the version changed.
+
+    A product without levels has nothing to lock: its first level is made here, so that twins wait.
+    """
+    if not ledger.lock_variants([variant.pk]):
+        bin_ = warehouse.locations.get(is_default=True)
+        ledger.lock(ledger.ensure([(variant.pk, bin_.pk, None, Level.Condition.SELLABLE)]))
+
+
+def etag_of(variant: Variant, partner: Partner, warehouse: str | None = None) -> str:
+    """The sum of the versions of the levels in view; every change of one raises it, and none lowers it."""
+    levels = Level.objects.for_partner(partner).filter(variant=variant)
+    if warehouse is None:
+        return conditional.etag(levels.aggregate(sum=Sum("version"))["sum"] or 0)
+    version = levels.filter(location__warehouse__code=warehouse).aggregate(sum=Sum("version"))["sum"] or 0
+    return conditional.etag(f"{warehouse}:{version}")
+
+
+def level_as_json(level: Any, *, is_exact: bool) -> dict[str, Any]:
+    batch = level.batch
+    return {
+        "productId": level.variant.sku,
+        "warehouseLocation": level.location.warehouse.code,
+        "batchNumber": batch.number if batch else None,
+        "expirationDate": batch.expires_on.isoformat() if batch and batch.expires_on else None,
+        "holdState": batch.hold_state if batch else None,
+        "condition": level.condition,
+        "isSellable": level.is_sellable,
+        "inventoryLevel": level.on_hand if is_exact else None,
+        "reservedQuantity": level.reserved if is_exact else None,
+        "availableQuantity": level.available if is_exact else None,
+        "lastUpdated": _time(level.updated_at),
+        "version": level.version,
+    }
+
+
+def position_as_json(position: queries.Position) -> dict[str, Any]:
+    return {
+        "productId": position.sku,
+        "warehouseLocation": position.warehouse_code,
+        "batchNumber": position.batch_number,
+        "expirationDate": position.expires_on.isoformat() if position.expires_on else None,
+        "holdState": position.hold_state,
+        "condition": position.condition,
+        "isSellable": position.is_sellable,
+        "inventoryLevel": position.on_hand,
+        "reservedQuantity": position.reserved,
+        "availableQuantity": position.on_hand - position.reserved,
+        "lastUpdated": _time(position.updated_at),
+        "version": position.version,
+    }
+
+
+def product_as_json(
+    found: list[queries.Position], *, variant: Variant, supplier: Partner, partner: Partner
+) -> dict[str, Any]:
+    """The guide's object. A partner that is not told exactly gets no levels, only what its rule says."""
+    sellable = [position for position in found if position.is_sellable]
+    on_hand = sum(position.on_hand for position in sellable)
+    reserved = sum(position.reserved for position in sellable)
+    rule = partner.disclosure_rule
+    told = rule.tell(on_hand - reserved)
+    warehouses = {position.warehouse_code for position in found}
+    batches = {position.batch_number for position in found}
+    dates = [position.expires_on for position in sellable if position.expires_on and position.on_hand]
+    is_retail = partner.kind in Partner.RETAIL_KINDS
+    return {
+        "supplierId": supplier.code,
+        "retailPartnerId": partner.code if is_retail else None,
+        "productId": variant.sku,
+        "inventoryLevel": on_hand if rule.is_exact else None,
+        "reservedQuantity": reserved if rule.is_exact else None,
+        "availableQuantity": told.quantity,
+        "availability": told.label,
+        "warehouseLocation": warehouses.pop() if len(warehouses) == 1 else None,
+        "batchNumber": batches.pop() if len(batches) == 1 else None,
+        "expirationDate": min(dates).isoformat() if dates else None,
+        "lastUpdated": _time(max((position.updated_at for position in found), default=None)),
+        "version": sum(position.version for position in found),
+        "levels": [position_as_json(position) for position in found] if rule.is_exact else [],
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

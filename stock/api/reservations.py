@@ -1,0 +1,190 @@
+"""/reservations: hold stock, then commit or release it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Prefetch
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.models import Variant
+from partners.api import conditional
+from partners.api.doors import Door, once
+from partners.api.fields import Quantity, Text
+from partners.models import Partner
+from partners.problems import InvalidInput
+from stock.api.inventory import find_warehouse
+from stock.models import Allocation, Reservation
+from stock.operations import reservations
+from stock.operations.reservations import SECONDS_DEFAULT, SECONDS_MAX, Wanted
+
+LINES_MAX = 500
+
+
+class WantedLine(serializers.Serializer[Any]):
+    productId = Text(source="sku", max_length=64)
+    quantity = Quantity()
+    warehouseLocation = Text(source="warehouse_code", max_length=40, required=False, default="", allow_null=True)
+
+
+class WantedFields(serializers.Serializer[Any]):
+    reference = Text(max_length=120, help_text="Your own name for it; asked again, it answers the same.")
+    lines = WantedLine(many=True, allow_empty=False, max_length=LINES_MAX)
+    expiresInSeconds = Quantity(source="seconds", required=False, default=SECONDS_DEFAULT, max_value=SECONDS_MAX)
+    channel = Text(max_length=40, required=False, default="", allow_blank=True)
+    allOrNothing = serializers.BooleanField(source="is_all_or_nothing", required=False, default=True)
+
+
+class ExtendFields(serializers.Serializer[Any]):
+    expiresInSeconds = Quantity(source="seconds", max_value=SECONDS_MAX)
+
+
+class CommitFields(serializers.Serializer[Any]):
+    orderId = Text(source="reference", max_length=120, required=False, default="", allow_blank=True, allow_null=True)
+
+
+class AllocationSerializer(serializers.Serializer[Any]):
+    warehouseLocation = serializers.CharField(source="level.location.warehouse.code")
+    batchNumber = serializers.CharField(source="level.batch.number", default=None, allow_null=True)
+    quantity = serializers.IntegerField()
+
+
+class ReservedLine(serializers.Serializer[Any]):
+    productId = serializers.CharField(source="variant.sku")
+    quantity = serializers.IntegerField()
+    allocations = AllocationSerializer(many=True)
+
+
+class ReservationSerializer(serializers.Serializer[Reservation]):
+    reservationId = serializers.UUIDField(source="public_id")
+    reference = serializers.CharField()
+    channel = serializers.CharField()
+    status = serializers.ChoiceField(Reservation.State, source="state")
+    expiresAt = serializers.DateTimeField(
+        source="expires_at", allow_null=True, help_text="Null while an order holds it."
+    )
+    lines = ReservedLine(many=True)
+    version = serializers.IntegerField()
+
+
+class ReservationDoor(Door):
+    queryset = Reservation.objects.none()
+    serializer_class = ReservationSerializer
+    required_scopes: ClassVar = {"GET": "reservations:read", "POST": "reservations:write"}
+
+    def find(self, public_id: Any) -> Reservation:
+        return get_object_or_404(Reservation.objects.for_partner(self.partner), public_id=public_id)
+
+    def answer(self, reservation: Reservation, status: int = 200) -> Response:
+        kept = Allocation.objects.select_related("level__location__warehouse", "level__batch")
+        shown = Reservation.objects.prefetch_related("lines__variant", Prefetch("lines__allocations", kept))
+        row = shown.get(pk=reservation.pk)
+        response = Response(ReservationSerializer(row).data, status=status)
+        return conditional.with_etag(response, conditional.etag(row.version), self.request)
+
+
+class Reservations(ReservationDoor):
+    """Promises of stock."""
+
+    keyset = "-id"
+
+    @extend_schema(operation_id="listReservations")
+    def get(self, request: Request) -> Response:
+        """The caller's reservations, newest first."""
+        kept = Allocation.objects.select_related("level__location__warehouse", "level__batch")
+        rows = Reservation.objects.for_partner(self.partner)
+        return self.listed(rows.prefetch_related("lines__variant", Prefetch("lines__allocations", kept)))
+
+    @extend_schema(operation_id="reserve", request=WantedFields, responses={201: ReservationSerializer})
+    @once
+    def post(self, request: Request) -> Response:
+        """Promise stock: all lines or, with `allOrNothing` false, what there is.
+
+        Batches that expire first are promised first. Asked again with the same `reference` and content it
+        answers the same; with other content 409 `reference_reused`. Not enough is 409 `insufficient_stock`
+        with `shortages[{productId, requested, available}]`, and nothing is reserved.
+        """
+        fields = self.understood(WantedFields)
+        lines = fields.pop("lines")
+        reservation, is_new = reservations.reserve(
+            wanted=wanted_lines(self.partner, lines),
+            partner=self.partner,
+            actor=self.actor,
+            at=timezone.now(),
+            **fields,
+        )
+        response = self.answer(reservation, 201 if is_new else 200)
+        response["Location"] = f"/api/v1/reservations/{reservation.public_id}"
+        return response
+
+
+class OneReservation(ReservationDoor):
+    @extend_schema(operation_id="getReservation")
+    def get(self, request: Request, public_id: Any) -> Response:
+        """One reservation, with its ETag."""
+        return self.answer(self.find(public_id))
+
+
+class Extend(ReservationDoor):
+    @extend_schema(operation_id="extendReservation", request=ExtendFields)
+    @once
+    def post(self, request: Request, public_id: Any) -> Response:
+        """Let it run longer, counted from now; twice at most, and only while it lives."""
+        reservation = self.find(public_id)
+        fields = self.understood(ExtendFields)
+        return self.answer(reservations.extend(reservation=reservation, actor=self.actor, at=timezone.now(), **fields))
+
+
+class Commit(ReservationDoor):
+    @extend_schema(operation_id="commitReservation", request=CommitFields)
+    @once
+    def post(self, request: Request, public_id: Any) -> Response:
+        """The goods leave: on hand and reserved both fall. `orderId` is written on the movements.
+
+        To turn a hold into an order here, send its `reservationId` with `POST /orders` instead.
+        """
+        reservation = self.find(public_id)
+        fields = self.understood(CommitFields)
+        return self.answer(
+            reservations.commit(
+                reservation=reservation, reference=fields["reference"] or "", actor=self.actor, at=timezone.now()
+            )
+        )
+
+
+class Release(ReservationDoor):
+    @extend_schema(operation_id="releaseReservation", request=None)
+    @once
+    def post(self, request: Request, public_id: Any) -> Response:
+        """Give the promise back."""
+        reservation = self.find(public_id)
+        return self.answer(reservations.release(reservation=reservation, actor=self.actor, at=timezone.now()))
+
+
+def wanted_lines(partner: Partner, lines: list[dict[str, Any]]) -> list[Wanted]:
+    """The lines of a body as what they mean; unknown products and warehouses are named by field. Few queries."""
+    skus = [line["sku"] for line in lines]
+    visible = Variant.objects.for_partner(partner).stocked().filter(sku__in=skus, status=Variant.Status.ACTIVE)
+    variants = {variant.sku: variant for variant in visible}
+    unknown = [
+        (f"lines[{place}].productId", f"There is no product {sku} for you that can be promised.")
+        for place, sku in enumerate(skus)
+        if sku not in variants
+    ]
+    if unknown:
+        raise InvalidInput.of(unknown)
+    named = {line.get("warehouse_code") for line in lines} - {"", None}
+    places = {code: next(at for at, line in enumerate(lines) if line["warehouse_code"] == code) for code in named}
+    for code in named:
+        find_warehouse(partner, str(code), f"lines[{places[code]}].warehouseLocation")
+    return [
+        Wanted(
+            variant=variants[line["sku"]], quantity=line["quantity"], warehouse_code=line.get("warehouse_code") or ""
+        )
+        for line in lines
+    ]
