@@ -6,6 +6,7 @@ import logging
 import time
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from celery import Task, shared_task
 from django.core.management import call_command
@@ -23,13 +24,13 @@ PAUSE_SECONDS = 30
 _paused_until = 0.0
 
 
-def wake_after_commit(task: Task) -> None:
+def wake_after_commit(task: Task[Any, Any]) -> None:
     """Start `task` soon after this transaction commits. A broker that is down costs only the time
     until the next scheduled run, never the request."""
     transaction.on_commit(partial(_wake, task), robust=True)
 
 
-def _wake(task: Task) -> None:
+def _wake(task: Task[Any, Any]) -> None:
     global _paused_until
     if time.monotonic() < _paused_until:
         return

@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
+from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
 from oauth2_provider.models import AccessToken
 
@@ -100,8 +101,21 @@ def stranger(db: None) -> Partner:
 _copies = itertools.count()
 
 
+@pytest.fixture(scope="session")
+def empty_test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """pytest-django makes its database only for tests it knows to want one, and a copy is not known to it."""
+    if connection.settings_dict["NAME"].startswith("test_"):
+        yield
+        return
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, aliases={"default"})
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
 @pytest.fixture
-def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def own_database(empty_test_database: None, django_db_blocker: Any) -> Iterator[None]:
     """A copy of the empty test database, for tests that need several real connections and commits.
 
     The ledger refuses TRUNCATE, so such a test cannot be cleaned up after; its database is dropped instead.

@@ -121,8 +121,7 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(detail, dict):
         found = []
         for name, inner in detail.items():
-            here = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
-            found += flatten(inner, here)
+            found += flatten(inner, _below(path, name))
         return found
     if isinstance(detail, list):
         found = []
@@ -130,3 +129,12 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:
             found += flatten(inner, f"{path}[{place}]" if isinstance(inner, dict | list) else path)
         return found
     return [(path, str(detail))]
+
+
+def _below(path: str, name: str | int) -> str:
+    """The path of a member: an index of a list, a name, or the thing itself."""
+    if name == "non_field_errors":
+        return path
+    if isinstance(name, int) or name.isdigit():
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,31 @@
+"""Many callers at once on real connections: all wait at a barrier, then go together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+
+
+def all_at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
+    """Run `call(place)` in `count` threads that start together; results or exceptions, in order."""
+    barrier = threading.Barrier(count)
+    results: list[Any] = [None] * count
+
+    def run(place: int) -> None:
+        try:
+            barrier.wait(timeout=30)
+            results[place] = call(place)
+        except Exception as error:  # noqa: BLE001  the test looks at whatever came
+            results[place] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return results
