@@ -47,11 +47,12 @@ class Owner:
     is_other: bool
 
     def run(self, command: list[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        as_user = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_other else {}
+        as_user: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_other else {}
         # A session of its own: Ctrl-C at the terminal must not reach the server before we stop it.
-        return subprocess.run(  # noqa: S603  the commands are our own
+        result: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  the commands are our own
             command, check=False, capture_output=True, text=True, start_new_session=True, cwd="/", **as_user, **kwargs
         )
+        return result
 
     def can_enter(self, folder: Path) -> bool:
         return self.run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]).returncode == 0

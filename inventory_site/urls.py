@@ -17,9 +17,17 @@ urlpatterns = [
     path("api/v1/", include("stock.api.urls")),
     path("api/v1/", include("orders.api.urls")),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]), name="docs"),
-    path("api/redoc", SpectacularRedocView.as_view(url_name="schema", authentication_classes=[], permission_classes=[])),
+    path(
+        "api/docs",
+        SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),
+        name="docs",
+    ),
+    path(
+        "api/redoc", SpectacularRedocView.as_view(url_name="schema", authentication_classes=[], permission_classes=[])
+    ),
     path("livez", health.live),
     path("readyz", health.ready),
     path("metrics", metrics.show),
 ]
+
+handler500 = "partners.api.errors.answer_fault"

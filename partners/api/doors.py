@@ -20,7 +20,7 @@ from partners.actors import Actor
 from partners.api import errors
 from partners.api.auth import Caller
 from partners.api.pagination import BadPage, KeysetPagination
-from partners.models import Partner
+from partners.models import IdempotencyKey, Partner
 from partners.problems import Problem
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -126,7 +126,7 @@ def once(method: Method) -> Method:
     return wrapper  # type: ignore[return-value]  # an HttpResponse is as good to DRF, and keeps the bytes
 
 
-def _replay(row: idempotency.IdempotencyKey) -> HttpResponse:
+def _replay(row: IdempotencyKey) -> HttpResponse:
     answer = HttpResponse(bytes(row.body or b""), status=row.status or 500, headers=row.headers)
     answer["Idempotent-Replayed"] = "true"
     return answer

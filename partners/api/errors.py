@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, OperationalError
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import server_error
 from psycopg import errors as pg
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -114,6 +115,20 @@ def respond(problem: Problem, *, instance: str) -> Response:
     if problem.retry_after_seconds is not None:
         response["Retry-After"] = str(problem.retry_after_seconds)
     return response
+
+
+def answer_fault(request: HttpRequest) -> HttpResponse:
+    """A fault of our own: programs get a problem with the request's id, people the plain page."""
+    if not request.path.startswith("/api/"):
+        return server_error(request)
+    problem = Refused(
+        "This is our fault. Nothing was done. Send the request's id with your question.",
+        code="internal_error",
+        title="Something went wrong here",
+        status=500,
+    )
+    body = problem.as_json() | {"instance": request.path, "requestId": actors.current_request_id()}
+    return JsonResponse(body, status=500, content_type="application/problem+json")
 
 
 def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:

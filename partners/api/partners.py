@@ -19,7 +19,7 @@ from partners.models import Partner
 from partners.models.partner import PartnerQuerySet
 from partners.operations import partners
 
-CODE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 
 
 class PartnerFields(serializers.Serializer[Partner]):
@@ -30,12 +30,12 @@ class PartnerFields(serializers.Serializer[Partner]):
 
 
 class SupplierSerializer(PartnerFields):
-    supplierId = serializers.RegexField(CODE + r"\Z", source="code", max_length=40)
+    supplierId = serializers.RegexField(CODE, source="code", max_length=40)
     version = serializers.IntegerField(read_only=True)
 
 
 class RetailPartnerSerializer(PartnerFields):
-    retailPartnerId = serializers.RegexField(CODE + r"\Z", source="code", max_length=40)
+    retailPartnerId = serializers.RegexField(CODE, source="code", max_length=40)
     kind = serializers.ChoiceField(
         [(kind.value, kind.label) for kind in Partner.RETAIL_KINDS], required=False, default="retailer"
     )

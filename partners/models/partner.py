@@ -6,7 +6,7 @@ from django.db.models import Q
 from oauth2_provider.models import AbstractApplication
 from simple_history.models import HistoricalRecords
 
-from partners import disclosure
+from partners.disclosure import Rule
 from partners.models.history import Traced
 
 
@@ -96,8 +96,8 @@ class Partner(models.Model):
         return self.status == self.Status.ACTIVE
 
     @property
-    def disclosure_rule(self) -> disclosure.Rule:
-        return disclosure.Rule(self.disclosure, self.disclosure_cap)  # type: ignore[arg-type]  # held by the choices
+    def disclosure_rule(self) -> Rule:
+        return Rule(self.disclosure, self.disclosure_cap)  # type: ignore[arg-type]  # held by the choices
 
     def may_see_warehouse(self, code: str) -> bool:
         return self.granted_warehouses is None or code in self.granted_warehouses
@@ -113,4 +113,4 @@ class Application(AbstractApplication):
         swappable = "OAUTH2_PROVIDER_APPLICATION_MODEL"
 
     def __str__(self) -> str:
-        return self.name or self.client_id
+        return str(self.name or self.client_id)

@@ -54,7 +54,7 @@ def relay_events() -> int:
             """,
             {"limit": BATCH_MAX},
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @transaction.atomic

@@ -70,6 +70,8 @@ def book(
         supplier=supplier,
     )
     bin_ = warehouses.default_location(warehouse)
+    source: str
+    target: str
     if kind == Kind.ADJUSTMENT:
         source, target = (Location.Kind.FOUND, SELLABLE) if quantity > 0 else (SELLABLE, Location.Kind.LOST)
     elif quantity < 1:
