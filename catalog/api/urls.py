@@ -1,3 +1,13 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from catalog.api import fitments, products
+
+urlpatterns = [
+    path("products", products.Products.as_view()),
+    path("products/<str:sku>", products.Product.as_view()),
+    path("products/<str:sku>/fitments", fitments.ProductFitments.as_view()),
+    path("fitments", fitments.Fitments.as_view()),
+    path("vehicles/makes", fitments.Makes.as_view()),
+    path("vehicles/models", fitments.Models.as_view()),
+    path("vehicles/years", fitments.Years.as_view()),
+]

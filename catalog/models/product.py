@@ -29,7 +29,8 @@ class VariantQuerySet(models.QuerySet["Variant"]):
             return self
         own = SupplierItem.objects.filter(supplier=partner)
         return self.filter(
-            Q(pk__in=own.values("variant_id")) | Q(pk__in=own.exclude(variant__parent=None).values("variant__parent_id"))
+            Q(pk__in=own.values("variant_id"))
+            | Q(pk__in=own.exclude(variant__parent=None).values("variant__parent_id"))
         )
 
     def stocked(self) -> VariantQuerySet:
@@ -82,7 +83,9 @@ class Variant(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(fields=["gtin14"], condition=~Q(gtin14=""), name="variant_gtin_unique"),
-            models.CheckConstraint(condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), name="variant_sku_readable"),
+            models.CheckConstraint(
+                condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), name="variant_sku_readable"
+            ),
             models.CheckConstraint(
                 condition=Q(is_parent=False) | Q(gtin14="", parent__isnull=True), name="variant_parent_is_no_sku"
             ),

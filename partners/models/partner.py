@@ -27,7 +27,7 @@ class PartnerQuerySet(models.QuerySet["Partner"]):
         return self.filter(visible)
 
 
-class Partner(models.Model):
+class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAuth base is not typed
     """Somebody outside: who they are and what they may see.
 
     `granted_warehouses` holds warehouse codes, empty meaning none and null meaning all. They are

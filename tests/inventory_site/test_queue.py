@@ -169,7 +169,7 @@ class TestWakeAfterCommit:
                 client_of(f"{scheme}://127.0.0.1:{closed.getsockname()[1]}//"), django_capture_on_commit_callbacks
             )
         assert "Could not wake" in caplog.text
-        assert took_seconds < 0.8
+        assert took_seconds < queue.CONNECT_SECONDS_MAX
 
     @pytest.mark.parametrize("scheme", ["amqp", "redis"])
     @pytest.mark.django_db
@@ -183,7 +183,7 @@ class TestWakeAfterCommit:
             first_seconds = wake(client, django_capture_on_commit_callbacks)
             second_seconds = wake(client, django_capture_on_commit_callbacks)
         assert first_seconds < queue.ANSWER_SECONDS_MAX + 1
-        assert second_seconds < 0.1
+        assert second_seconds < 0.5
         assert caplog.text.count("Could not wake") == 1
 
     @pytest.mark.django_db

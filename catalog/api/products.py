@@ -1,0 +1,240 @@
+"""/products: the catalog as far as it is the caller's assortment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Prefetch, Q
+from django.shortcuts import get_object_or_404
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.models import SupplierItem, Variant
+from catalog.operations import products
+from catalog.operations.products import PackOf, Source
+from partners.api import conditional
+from partners.api.doors import IF_MATCH, Door, once
+from partners.api.fields import Quantity, Text
+from partners.api.pagination import BadPage
+from partners.models import Partner
+from partners.problems import InvalidInput
+
+ATTRIBUTES_MAX = 100
+ATTRIBUTES_BYTES_MAX = 20_000
+SKU = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"
+
+
+class PackFields(serializers.Serializer[Any]):
+    name = Text(max_length=20)
+    quantity = Quantity(min_value=2, max_value=1_000_000)
+    gtin = Text(source="gtin14", max_length=14, required=False, default="", allow_blank=True)
+
+
+class SourceFields(serializers.Serializer[Any]):
+    supplierId = Text(source="supplier.code", max_length=40)
+    supplierCode = Text(source="supplier_code", max_length=64, required=False, default="", allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value({"supplierId": data} if isinstance(data, str) else data)
+
+
+class Attributes(serializers.JSONField):
+    """An object of texts, numbers, booleans and lists of those."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict) or len(data) > ATTRIBUTES_MAX:
+            raise serializers.ValidationError(f"Send an object of at most {ATTRIBUTES_MAX} attributes.")
+        for name, value in data.items():
+            values = value if isinstance(value, list) else [value]
+            if not name or any(isinstance(inner, dict | list) for inner in values):
+                raise serializers.ValidationError(f"{name!r} is neither text, number, yes or no, nor a list of them.")
+        if len(json.dumps(data)) > ATTRIBUTES_BYTES_MAX:
+            raise serializers.ValidationError(f"The attributes take more than {ATTRIBUTES_BYTES_MAX:,} bytes.")
+        return data
+
+
+class ProductSerializer(serializers.Serializer[Variant]):
+    """A product: a SKU that is counted, or a parent that gathers its variants."""
+
+    productId = serializers.RegexField(SKU, source="sku", max_length=64, help_text="The SKU.")
+    name = Text(max_length=250)
+    brand = Text(max_length=120, required=False, allow_blank=True)
+    productType = serializers.SlugField(
+        source="product_type_id", max_length=40, required=False, help_text="food, beauty, auto …"
+    )
+    parentId = Text(source="parent.sku", max_length=64, required=False, allow_null=True, default=None)
+    isParent = serializers.BooleanField(source="is_parent", read_only=True)
+    gtin = Text(max_length=14, required=False, allow_blank=True, allow_null=True)
+    attributes = Attributes(required=False)
+    tracking = serializers.ChoiceField(Variant.Tracking, required=False)
+    shelfLifeDays = Quantity(source="shelf_life_days", max_value=36_500, required=False, allow_null=True)
+    warrantyMonths = Quantity(source="warranty_months", min_value=0, max_value=1_200, required=False, allow_null=True)
+    unit = Text(max_length=20, required=False)
+    packs = PackFields(many=True, required=False, max_length=20)
+    suppliers = SourceFields(source="supplier_items", many=True, required=False, max_length=50)
+    status = serializers.ChoiceField(Variant.Status, required=False)
+    version = serializers.IntegerField(read_only=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        if self.partial:
+            fields["parentId"].default = serializers.empty
+        return fields
+
+
+class ProductFilter(filters.FilterSet):
+    q = filters.CharFilter(method="search", help_text="In SKU, name, brand and barcode.")
+    gtin = filters.CharFilter(method="by_gtin")
+    brand = filters.CharFilter("brand", lookup_expr="iexact")
+    productType = filters.CharFilter("product_type")
+    parentId = filters.CharFilter("parent__sku")
+    supplierId = filters.CharFilter("supplier_items__supplier__code")
+    make = filters.CharFilter(method="fits")
+    model = filters.CharFilter(method="fits")
+    year = filters.NumberFilter(method="fits", min_value=1_880, max_value=2_200)
+
+    def search(self, queryset: Any, name: str, text: str) -> Any:
+        found = Q(sku__icontains=text) | Q(name__icontains=text) | Q(brand__iexact=text)
+        if text.isascii() and text.isdigit() and len(text) <= 14:
+            found |= Q(gtin14=text.zfill(14))
+        return queryset.filter(found)
+
+    def by_gtin(self, queryset: Any, name: str, text: str) -> Any:
+        return queryset.filter(gtin14=text.zfill(14))
+
+    def fits(self, queryset: Any, name: str, value: Any) -> Any:
+        """All of make, model and year must hold for one and the same fitment, so each call asks for all."""
+        asked = self.form.cleaned_data
+        vehicle: dict[str, Any] = {}
+        if asked["make"]:
+            vehicle["fitments__make__iexact"] = asked["make"]
+        if asked["model"]:
+            vehicle["fitments__model__iexact"] = asked["model"]
+        if asked["year"]:
+            vehicle |= {"fitments__year_from__lte": asked["year"], "fitments__year_to__gte": asked["year"]}
+        return queryset.filter(**vehicle).distinct()
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        queryset = super().filter_queryset(queryset)
+        for name, value in self.data.items():
+            if name.startswith("attributes."):
+                path = name.removeprefix("attributes.")
+                if not path or "\x00" in name + value:
+                    raise BadPage(f"{name!r}: write attributes.<name>=<value>.")
+                queryset = queryset.filter(attributes__contains={path: value})
+        return queryset
+
+
+class ProductDoor(Door):
+    queryset = Variant.objects.none()
+    serializer_class = ProductSerializer
+    keyset = "sku"
+    required_scopes: ClassVar = {
+        "GET": "catalog:read", "POST": "catalog:write", "PUT": "catalog:write", "PATCH": "catalog:write",
+    }  # fmt: skip
+
+    def visible(self) -> Any:
+        """The caller's assortment; a supplier sees none but itself among the suppliers."""
+        items = SupplierItem.objects.select_related("supplier")
+        if self.partner.assortment == Partner.Assortment.OWN:
+            items = items.filter(supplier=self.partner)
+        rows = Variant.objects.for_partner(self.partner).select_related("parent")
+        return rows.prefetch_related("packs", Prefetch("supplier_items", items))
+
+    def answer(self, variant: Variant, status: int = 200) -> Response:
+        row = self.visible().get(pk=variant.pk)
+        response = Response(ProductSerializer(row).data, status=status)
+        return conditional.with_etag(response, conditional.etag(row.version), self.request)
+
+    def meant(self, fields: dict[str, Any], variant: Variant | None = None) -> dict[str, Any]:
+        """The body's fields as the operation names them."""
+        meant = {name: value for name, value in fields.items() if name in {*products.PLAIN, "gtin"}}
+        if "gtin" in meant:
+            meant["gtin"] = meant["gtin"] or ""
+        if "product_type_id" in fields:
+            meant["product_type"] = fields["product_type_id"]
+        if "parent" in fields:
+            meant["parent_sku"] = fields["parent"]["sku"]
+            if meant["parent_sku"] and not Variant.objects.for_partner(self.partner).filter(sku=meant["parent_sku"]):
+                raise InvalidInput.at("parentId", f"There is no product {meant['parent_sku']} for you.")
+        if "packs" in fields:
+            meant["packs"] = [
+                PackOf(name=pack["name"], quantity=pack["quantity"], gtin=pack["gtin14"].lstrip("0") and pack["gtin14"])
+                for pack in fields["packs"]
+            ]
+        if "supplier_items" in fields or variant is None:
+            meant["sources"] = self.sources(fields.get("supplier_items", []), variant)
+        return meant
+
+    def sources(self, asked: list[dict[str, Any]], variant: Variant | None) -> list[Source]:
+        suppliers = {row.code: row for row in Partner.objects.suppliers().for_partner(self.partner)}
+        unknown = [
+            (f"suppliers[{place}].supplierId", f"There is no supplier {row['supplier']['code']} for you.")
+            for place, row in enumerate(asked)
+            if row["supplier"]["code"] not in suppliers
+        ]
+        if unknown:
+            raise InvalidInput.of(unknown)
+        named = [
+            Source(supplier=suppliers[row["supplier"]["code"]], supplier_code=row["supplier_code"]) for row in asked
+        ]
+        if self.partner.assortment == Partner.Assortment.OWN:
+            # A supplier speaks for itself: it is one of them, and the others stay.
+            named = named or [Source(supplier=self.partner)]
+            others = variant.supplier_items.exclude(supplier=self.partner).select_related("supplier") if variant else []
+            named += [Source(supplier=item.supplier, supplier_code=item.supplier_code) for item in others]
+        return named
+
+
+class Products(ProductDoor):
+    """The catalog."""
+
+    filterset_class = ProductFilter
+
+    @extend_schema(operation_id="listProducts")
+    def get(self, request: Request) -> Response:
+        """Products of the caller's assortment. `attributes.<name>=<value>` asks for an attribute."""
+        return self.listed(self.visible())
+
+    @extend_schema(operation_id="createProduct", responses={201: ProductSerializer})
+    @once
+    def post(self, request: Request) -> Response:
+        """Put a product into the catalog. A supplier becomes its supplier by that."""
+        fields = self.understood(ProductSerializer)
+        variant = products.create(sku=fields["sku"], fields=self.meant(fields), actor=self.actor)
+        response = self.answer(variant, 201)
+        response["Location"] = f"/api/v1/products/{variant.sku}"
+        return response
+
+
+class Product(ProductDoor):
+    @extend_schema(operation_id="getProduct")
+    def get(self, request: Request, sku: str) -> Response:
+        """One product, with its ETag."""
+        return self.answer(get_object_or_404(Variant.objects.for_partner(self.partner), sku=sku))
+
+    @extend_schema(operation_id="replaceProduct", parameters=[IF_MATCH])
+    def put(self, request: Request, sku: str) -> Response:
+        """Replace a product's details; what is not named keeps its value, but for `parentId`."""
+        return self.change(sku, partial=False)
+
+    @extend_schema(operation_id="reviseProduct", parameters=[IF_MATCH])
+    def patch(self, request: Request, sku: str) -> Response:
+        """Change some of a product's details."""
+        return self.change(sku, partial=True)
+
+    def change(self, sku: str, *, partial: bool) -> Response:
+        accepted = conditional.required_match(self.request)
+        mine = Variant.objects.for_partner(self.partner)
+        get_object_or_404(mine, sku=sku)
+        fields = self.understood(ProductSerializer, partial=partial)
+        with transaction.atomic(durable=True):
+            variant = get_object_or_404(mine.select_for_update(no_key=True, of=("self",)), sku=sku)
+            conditional.check_match(accepted, conditional.etag(variant.version))
+            variant = products.revise(variant=variant, fields=self.meant(fields, variant), actor=self.actor)
+        return self.answer(variant)

@@ -1,0 +1,184 @@
+"""Products come into the catalog and change; every change leaves a trace in their history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from stdnum import ean
+
+from catalog.models import Pack, ProductType, SupplierItem, Variant
+from partners.actors import Actor
+from partners.models import Partner
+from partners.problems import Conflict, InvalidInput
+
+PLAIN = (
+    "name", "brand", "attributes", "tracking", "shelf_life_days", "warranty_months", "unit", "status",
+)  # fmt: skip
+
+
+class ProductExists(Conflict):
+    """The SKU is taken. Data: productId."""
+
+    code = "product_exists"
+    title = "A product with this productId exists"
+
+
+class GtinTaken(Conflict):
+    """The GTIN belongs to another product. Data: gtin."""
+
+    code = "gtin_taken"
+    title = "The GTIN belongs to another product"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Who supplies it, and under which number of their own."""
+
+    supplier: Partner
+    supplier_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackOf:
+    """A bundle of `quantity` stock units."""
+
+    name: str
+    quantity: int
+    gtin: str = ""
+
+
+@transaction.atomic
+def create(*, sku: str, fields: dict[str, Any], actor: Actor) -> Variant:
+    """Put a product into the catalog. `fields` are those of `revise`.
+
+    Raises ProductExists (data: productId), GtinTaken (data: gtin) and InvalidInput naming the field.
+    """
+    if Variant.objects.filter(sku=sku).exists():
+        raise ProductExists(f"There is a product {sku} already.", productId=sku)
+    variant = Variant(sku=sku)
+    _set(variant, fields)
+    _save(variant)
+    _set_lists(variant, fields)
+    return variant
+
+
+@transaction.atomic
+def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor) -> Variant:
+    """Change what `fields` name: name, brand, product_type, parent_sku, gtin, attributes, tracking,
+    shelf_life_days, warranty_months, unit, status; `packs` and `sources` replace the whole list.
+
+    Locks the product. Saying what is so already writes nothing; anything else bumps the version (its ETag).
+    Raises GtinTaken and InvalidInput.
+    """
+    locked = Variant.objects.select_for_update(no_key=True, of=("self",)).get(pk=variant.pk)
+    before = _picture(locked)
+    _set(locked, fields)
+    is_changed = _picture(locked) != before
+    is_changed |= _set_lists(locked, fields)
+    if is_changed:
+        locked.version += 1
+        _save(locked)
+    return locked
+
+
+def normalise_gtin(gtin: str) -> str:
+    """The GTIN as 14 digits (GS1 General Specifications 3.3.2). Raises InvalidInput at `gtin`."""
+    if not gtin:
+        return ""
+    if len(gtin) not in {8, 12, 13, 14} or not gtin.isascii() or not gtin.isdigit():
+        raise InvalidInput.at("gtin", "A GTIN has 8, 12, 13 or 14 digits.")
+    if not ean.is_valid(gtin):
+        raise InvalidInput.at("gtin", f"The check digit of {gtin} is wrong.")
+    return gtin.zfill(14)
+
+
+def _set(variant: Variant, fields: dict[str, Any]) -> None:
+    for name in PLAIN:
+        if name in fields:
+            setattr(variant, name, fields[name])
+    if "gtin" in fields:
+        variant.gtin14 = normalise_gtin(fields["gtin"])
+        variant.gtin = fields["gtin"]
+    if "product_type" in fields:
+        code = fields["product_type"]
+        variant.product_type, _ = ProductType.objects.get_or_create(
+            code=code, defaults={"name": code.replace("-", " ").capitalize()}
+        )
+    if "parent_sku" in fields:
+        variant.parent = _parent(fields["parent_sku"], variant)
+
+
+def _parent(sku: str | None, variant: Variant) -> Variant | None:
+    if not sku:
+        return None
+    parent = Variant.objects.filter(sku=sku).first()
+    if parent is None:
+        raise InvalidInput.at("parentId", f"There is no product {sku}.")
+    if parent.parent_id or parent.gtin14 or parent.pk == variant.pk or variant.is_parent:
+        raise InvalidInput.at("parentId", f"{sku} is sold itself; a parent only gathers its variants.")
+    if not parent.is_parent:
+        parent.is_parent = True
+        parent.version += 1
+        parent.save()
+    return parent
+
+
+def _save(variant: Variant) -> None:
+    try:
+        with transaction.atomic():
+            variant.save()
+    except IntegrityError as error:
+        if "variant_gtin_unique" in str(error):
+            raise GtinTaken(f"The GTIN {variant.gtin} belongs to another product.", gtin=variant.gtin) from error
+        if "variant_parent_is_no_sku" in str(error):
+            raise InvalidInput.at("gtin", "A parent is never sold itself and has no GTIN.") from error
+        raise
+
+
+def _set_lists(variant: Variant, fields: dict[str, Any]) -> bool:
+    is_changed = False
+    if "packs" in fields:
+        is_changed |= _set_packs(variant, fields["packs"])
+    if "sources" in fields:
+        is_changed |= _set_sources(variant, fields["sources"])
+    return is_changed
+
+
+def _set_packs(variant: Variant, packs: Sequence[PackOf]) -> bool:
+    wanted = {pack.name: (pack.quantity, normalise_gtin(pack.gtin)) for pack in packs}
+    if len(wanted) < len(packs):
+        raise InvalidInput.at("packs", "Two packs have the same name.")
+    if wanted == {pack.name: (pack.quantity, pack.gtin14) for pack in variant.packs.all()}:
+        return False
+    variant.packs.all().delete()
+    Pack.objects.bulk_create(
+        Pack(variant=variant, name=name, quantity=quantity, gtin14=gtin14)
+        for name, (quantity, gtin14) in wanted.items()
+    )
+    return True
+
+
+def _set_sources(variant: Variant, sources: Sequence[Source]) -> bool:
+    wanted = {source.supplier.pk: source.supplier_code for source in sources}
+    if len(wanted) < len(sources):
+        raise InvalidInput.at("suppliers", "A supplier is named twice.")
+    there = {item.supplier_id: item for item in variant.supplier_items.all()}
+    if wanted == {supplier_id: item.supplier_code for supplier_id, item in there.items()}:
+        return False
+    taken = SupplierItem.objects.exclude(variant=variant)
+    for supplier_id, code in wanted.items():
+        if code and taken.filter(supplier=supplier_id, supplier_code=code).exists():
+            raise InvalidInput.at("suppliers", f"The supplier's number {code} stands for another product.")
+        SupplierItem.objects.update_or_create(
+            supplier_id=supplier_id, variant=variant, defaults={"supplier_code": code}
+        )
+    variant.supplier_items.exclude(supplier__in=wanted).delete()
+    return True
+
+
+def _picture(variant: Variant) -> dict[str, Any]:
+    names = (*PLAIN, "gtin", "gtin14", "product_type_id", "parent_id")
+    return {name: getattr(variant, name) for name in names}

@@ -1,0 +1,138 @@
+"""Loading a file: row by row, good rows applied, bad ones refused with their reason, or all of it tried only."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.db import transaction
+
+from partners import files
+from partners.problems import InvalidInput, Problem
+
+CHUNK_ROWS = 500
+
+
+@dataclass
+class Report:
+    """What became of a file: how many rows ended how, and each refusal as `row 7: field: reason`."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+
+class _Undo(Exception):
+    """Rolls a dry run back."""
+
+
+class Loader(ABC):
+    """What one kind of file means. `columns` maps plain names (no case, spaces, underscores) to fields."""
+
+    columns: ClassVar[dict[str, str]]
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self._names: dict[str, str | None] = {}
+
+    @abstractmethod
+    def apply(self, values: dict[str, Any], row_number: int) -> str:
+        """Do what a row says and return how it ended, e.g. `created`; raise a Problem to refuse it."""
+
+    def field_of(self, column: str) -> str | None:
+        return files.canonical(column, self.columns)
+
+    def load(
+        self,
+        path: Path,
+        *,
+        is_check: bool = False,
+        encoding: str = "utf-8-sig",
+        progress: Callable[[], object] = lambda: None,
+    ) -> Report:
+        """Apply a file, CHUNK_ROWS a transaction, each row whole or not at all; with `is_check` nothing stays.
+
+        Raises files.Unreadable for a file that cannot be read as a whole; chunks before stay applied.
+        """
+        rows = files.rows(path, encoding=encoding)
+        if not is_check:
+            for chunk in _chunks(rows):
+                with transaction.atomic():
+                    self._take(chunk, progress)
+            return self.report
+        try:
+            with transaction.atomic():
+                self._take(rows, progress)
+                raise _Undo
+        except _Undo:
+            return self.report
+
+    def _take(self, rows: Iterable[files.Row], progress: Callable[[], object]) -> None:
+        for row in rows:
+            try:
+                if row.fault:
+                    raise InvalidInput.at("row", row.fault)
+                with transaction.atomic():
+                    self.report.outcomes[self.apply(self._named(row.values), row.number)] += 1
+            except Problem as problem:
+                self.report.outcomes["refused"] += 1
+                found = problem.data.get("errors") or [{"field": problem.code, "detail": problem.detail}]
+                self.report.refusals += [f"row {row.number}: {one['field']}: {one['detail']}" for one in found]
+            progress()
+
+    def _named(self, values: dict[str, Any]) -> dict[str, Any]:
+        result = {}
+        for column, value in values.items():
+            if column not in self._names:
+                self._names[column] = self.field_of(column)
+                if self._names[column] is None:
+                    self.report.ignored.append(column)
+            if name := self._names[column]:
+                result[name] = value
+        return result
+
+
+def _chunks(rows: Iterable[files.Row]) -> Iterator[list[files.Row]]:
+    chunk: list[files.Row] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == CHUNK_ROWS:
+            yield chunk
+            chunk = []
+    yield chunk
+
+
+def text(values: dict[str, Any], name: str, most: int, *, is_required: bool = True) -> str:
+    value = str(values.get(name) if values.get(name) is not None else "").strip()
+    if is_required and not value:
+        raise InvalidInput.at(name, "is missing")
+    if len(value) > most:
+        raise InvalidInput.at(name, f"is longer than {most} characters")
+    if not value.isprintable():
+        raise InvalidInput.at(name, "holds a control character")
+    return value
+
+
+def number(values: dict[str, Any], name: str, most: int) -> int | None:
+    value = text(values, name, 40, is_required=False)
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value[:20]) > most:
+        raise InvalidInput.at(name, f"{value!r} is not a whole number from 0 to {most:,}")
+    return int(value)
+
+
+def day(values: dict[str, Any], name: str) -> date | None:
+    value = text(values, name, 40, is_required=False)
+    if not value:
+        return None
+    try:
+        return date.fromisoformat(value[:10])
+    except ValueError as error:
+        raise InvalidInput.at(name, f"{value!r} is not a date; write it 2027-01-31") from error
