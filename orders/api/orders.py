@@ -1,0 +1,256 @@
+"""/orders: place, read, confirm, pack, cancel."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Prefetch
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.models import Variant
+from orders.models import Order, OrderLine
+from orders.operations import ordering
+from orders.operations.ordering import Asked
+from partners.api import conditional
+from partners.api.doors import Door, once
+from partners.api.fields import Quantity, Text
+from partners.models import Partner
+from partners.problems import InvalidInput
+from stock.models import Allocation, Reservation
+
+LINES_MAX = 500
+HOLDING = Prefetch(
+    "reservation_line__allocations", Allocation.objects.select_related("level__location__warehouse", "level__batch")
+)
+
+
+class ShipToFields(serializers.Serializer[Any]):
+    name = Text(max_length=120)
+    street = Text(max_length=120, required=False, allow_blank=True)
+    street2 = Text(max_length=120, required=False, allow_blank=True)
+    city = Text(max_length=80, required=False, allow_blank=True)
+    region = Text(max_length=40, required=False, allow_blank=True)
+    postalCode = Text(max_length=20)
+    country = serializers.RegexField(r"^[A-Z]{2}\Z", help_text="Two letters, ISO 3166.")
+    address = Text(max_length=300, required=False, allow_blank=True, help_text="In one line, where you have it so.")
+
+
+class AskedLine(serializers.Serializer[Any]):
+    lineId = Text(source="line_id", max_length=40, required=False)
+    productId = Text(source="sku", max_length=64)
+    quantity = Quantity()
+    unitPrice = serializers.DecimalField(
+        source="unit_price", max_digits=14, decimal_places=4, min_value=0, required=False, allow_null=True, default=None
+    )
+
+
+class OrderFields(serializers.Serializer[Any]):
+    externalReference = Text(source="external_reference", max_length=120, help_text="Your own number for it.")
+    retailPartnerId = Text(max_length=40, required=False, allow_null=True, default=None)
+    type = serializers.ChoiceField(Order.Type, source="order_type", required=False, default=Order.Type.SALE)
+    reservationId = serializers.UUIDField(required=False, allow_null=True, default=None)
+    shipTo = ShipToFields(source="ship_to")
+    requestedDeliveryDate = serializers.DateField(
+        source="requested_delivery_date", required=False, allow_null=True, default=None
+    )
+    allowSplit = serializers.BooleanField(source="allow_split", required=False, default=True)
+    allowBackorder = serializers.BooleanField(source="allow_backorder", required=False, default=False)
+    lines = AskedLine(many=True, allow_empty=False, max_length=LINES_MAX)
+
+
+class HeldSerializer(serializers.Serializer[Any]):
+    warehouseLocation = serializers.CharField(source="level.location.warehouse.code")
+    batchNumber = serializers.CharField(source="level.batch.number", default=None, allow_null=True)
+    quantity = serializers.IntegerField(source="open_quantity")
+
+
+class OrderLineSerializer(serializers.Serializer[OrderLine]):
+    lineId = serializers.CharField(source="line_id")
+    productId = serializers.CharField(source="variant.sku")
+    quantity = serializers.IntegerField()
+    unitPrice = serializers.DecimalField(source="unit_price", max_digits=14, decimal_places=4, allow_null=True)
+    reservedQuantity = serializers.SerializerMethodField()
+    shippedQuantity = serializers.IntegerField(source="shipped")
+    backorderedQuantity = serializers.SerializerMethodField(help_text="Waits for stock.")
+    returnedQuantity = serializers.IntegerField(source="returned")
+    allocations = serializers.SerializerMethodField()
+
+    def held(self, line: OrderLine) -> list[Allocation]:
+        kept = line.reservation_line.allocations.all() if line.reservation_line else []
+        return [row for row in kept if row.open_quantity]
+
+    def get_reservedQuantity(self, line: OrderLine) -> int:
+        return sum(row.open_quantity for row in self.held(line))
+
+    def get_backorderedQuantity(self, line: OrderLine) -> int:
+        if line.order.status == Order.Status.CANCELLED:
+            return 0
+        return line.quantity - line.shipped - self.get_reservedQuantity(line)
+
+    def get_allocations(self, line: OrderLine) -> list[dict[str, Any]]:
+        return list(HeldSerializer(self.held(line), many=True).data)
+
+
+class OrderSerializer(serializers.Serializer[Order]):
+    orderId = serializers.CharField(source="number")
+    externalReference = serializers.CharField(source="external_reference")
+    retailPartnerId = serializers.CharField(source="partner.code")
+    type = serializers.ChoiceField(Order.Type)
+    status = serializers.SerializerMethodField(
+        help_text="pending, confirmed, packed, partiallyShipped, shipped, delivered or cancelled."
+    )
+    reservationId = serializers.UUIDField(source="reservation.public_id", default=None, allow_null=True)
+    shipTo = ShipToFields(source="ship_to")
+    requestedDeliveryDate = serializers.DateField(source="requested_delivery_date", allow_null=True)
+    allowSplit = serializers.BooleanField(source="allow_split")
+    allowBackorder = serializers.BooleanField(source="allow_backorder")
+    createdAt = serializers.DateTimeField(source="created_at")
+    lines = OrderLineSerializer(many=True)
+    version = serializers.IntegerField()
+
+    def get_status(self, order: Order) -> str:
+        is_open = order.status in {Order.Status.CONFIRMED, Order.Status.PACKED}
+        return "partiallyShipped" if is_open and any(line.shipped for line in order.lines.all()) else order.status
+
+
+class OrderFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=Order.Status)
+    externalReference = filters.CharFilter("external_reference")
+    createdSince = filters.IsoDateTimeFilter("created_at", lookup_expr="gte")
+
+
+class OrderDoor(Door):
+    queryset = Order.objects.none()
+    serializer_class = OrderSerializer
+    required_scopes: ClassVar = {"GET": "orders:read", "POST": "orders:write"}
+    keyset = "-id"
+
+    def shown(self) -> Any:
+        """Orders with what is needed to show them; of lines those the caller may see. A constant few queries."""
+        lines = (
+            OrderLine.objects.for_partner(self.partner)
+            .select_related("order", "variant", "reservation_line")
+            .prefetch_related(HOLDING)
+        )
+        rows = Order.objects.for_partner(self.partner).select_related("partner", "reservation")
+        return rows.prefetch_related(Prefetch("lines", lines))
+
+    def find(self, number: str) -> Order:
+        return get_object_or_404(Order.objects.for_partner(self.partner), number=number)
+
+    def answer(self, order: Order, status: int = 200) -> Response:
+        row = self.shown().get(pk=order.pk)
+        response = Response(OrderSerializer(row).data, status=status)
+        return conditional.with_etag(response, conditional.etag(row.version), self.request)
+
+
+class Orders(OrderDoor):
+    """Orders."""
+
+    filterset_class = OrderFilter
+
+    @extend_schema(operation_id="listOrders")
+    def get(self, request: Request) -> Response:
+        """The orders the caller may see, newest first."""
+        return self.listed(self.shown())
+
+    @extend_schema(operation_id="placeOrder", request=OrderFields, responses={201: OrderSerializer})
+    @once
+    def post(self, request: Request) -> Response:
+        """Place an order; its stock is promised in the same moment.
+
+        With `reservationId` the order takes that reservation over (same lines, same order). Not enough stock
+        is 409 `insufficient_stock`, unless `allowBackorder`: then the rest waits. Asked again with the same
+        `externalReference` and content it answers the order already there.
+        """
+        fields = self.understood(OrderFields)
+        asked = self.asked(fields.pop("lines"))
+        order, is_new = ordering.place(
+            partner=self.retail_partner(fields.pop("retailPartnerId")),
+            reservation=self.reservation(fields.pop("reservationId")),
+            asked=asked,
+            actor=self.actor,
+            at=timezone.now(),
+            **fields,
+        )
+        response = self.answer(order, 201 if is_new else 200)
+        response["Location"] = f"/api/v1/orders/{order.number}"
+        return response
+
+    def retail_partner(self, code: str | None) -> Partner:
+        """Everybody orders for themselves; our own channels may order for any retail partner they see."""
+        if code in (None, self.partner.code):
+            return self.partner
+        visible = Partner.objects.retail_partners().for_partner(self.partner)
+        found = visible.filter(code=code).first()
+        if found is None or self.partner.kind != Partner.Kind.CHANNEL:
+            raise InvalidInput.at("retailPartnerId", f"You cannot order for {code}.")
+        return found
+
+    def reservation(self, public_id: Any) -> Reservation | None:
+        if public_id is None:
+            return None
+        found = Reservation.objects.for_partner(self.partner).filter(public_id=public_id).first()
+        if found is None:
+            raise InvalidInput.at("reservationId", "There is no such reservation of yours.")
+        return found
+
+    def asked(self, lines: list[dict[str, Any]]) -> list[Asked]:
+        visible = Variant.objects.for_partner(self.partner).stocked().filter(status=Variant.Status.ACTIVE)
+        variants = {row.sku: row for row in visible.filter(sku__in=[line["sku"] for line in lines])}
+        wrong = [
+            (f"lines[{place}].productId", f"There is no product {line['sku']} for you that can be ordered.")
+            for place, line in enumerate(lines)
+            if line["sku"] not in variants
+        ]
+        ids = [line.get("line_id") or str(place) for place, line in enumerate(lines, start=1)]
+        wrong += [
+            (f"lines[{place}].lineId", f"{line_id} is there twice.")
+            for place, line_id in enumerate(ids)
+            if line_id in ids[:place]
+        ]
+        if wrong:
+            raise InvalidInput.of(wrong)
+        return [
+            Asked(
+                line_id=line_id, variant=variants[line["sku"]], quantity=line["quantity"], unit_price=line["unit_price"]
+            )
+            for line_id, line in zip(ids, lines, strict=True)
+        ]
+
+
+class OneOrder(OrderDoor):
+    @extend_schema(operation_id="getOrder")
+    def get(self, request: Request, number: str) -> Response:
+        """One order: what is promised, shipped, waiting and returned of each line."""
+        return self.answer(self.find(number))
+
+
+class Confirm(OrderDoor):
+    @extend_schema(operation_id="confirmOrder", request=None)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """Accept it for fulfilment."""
+        return self.answer(ordering.confirm(order=self.find(number), actor=self.actor, at=timezone.now()))
+
+
+class Pack(OrderDoor):
+    @extend_schema(operation_id="packOrder", request=None)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """Say that all of it stands packed."""
+        return self.answer(ordering.pack(order=self.find(number), actor=self.actor, at=timezone.now()))
+
+
+class Cancel(OrderDoor):
+    @extend_schema(operation_id="cancelOrder", request=None)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """Call it off; what it holds is free again. Not once anything is shipped."""
+        return self.answer(ordering.cancel(order=self.find(number), actor=self.actor, at=timezone.now()))

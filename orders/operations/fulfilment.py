@@ -1,0 +1,171 @@
+"""Goods of an order leave a warehouse, and arrive."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from orders.models import Order, OrderLine, Shipment, ShipmentLine
+from orders.operations import ordering
+from partners.actors import Actor
+from partners.problems import Conflict, IllegalStep, Problem
+from stock.models import Warehouse
+from stock.operations import reservations
+from stock.operations.reservations import Departure, InsufficientStock
+
+
+class OverShipment(Problem):
+    """More would leave than is ordered and not yet shipped. Data: lineId, productId, requested, open."""
+
+    code = "over_shipment"
+    title = "More than is open on the order"
+
+
+class TrackingTaken(Conflict):
+    """A shipment with this tracking number (or SSCC) is booked. Data: carrier, trackingNumber."""
+
+    code = "tracking_taken"
+    title = "This tracking number is booked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaving:
+    """So many of an order line, of a batch ("" = as promised)."""
+
+    line: OrderLine
+    quantity: int
+    batch_number: str = ""
+    serial_numbers: tuple[str, ...] = ()
+
+
+@transaction.atomic
+def ship(
+    *,
+    order: Order,
+    warehouse: Warehouse,
+    leaving: Sequence[Leaving],
+    carrier: str,
+    tracking_number: str,
+    actor: Actor,
+    at: datetime,
+    service: str = "",
+    sscc: str = "",
+) -> Shipment:
+    """Book goods out of a warehouse: on hand and reserved fall, the shipment says which batches left.
+
+    Where another batch or warehouse than promised ships, the promise is moved there first. Locks order,
+    reservation, levels. Raises OverShipment, InsufficientStock, IllegalStep, TrackingTaken; nothing has left.
+    """
+    locked = Order.objects.lock().get(pk=order.pk)
+    if locked.status not in ordering.STEPS[Order.Status.SHIPPED]:
+        raise IllegalStep(
+            f"It is {locked.status} and cannot be shipped.",
+            currentStatus=locked.status,
+            allowedFrom=[str(step) for step in ordering.STEPS[Order.Status.SHIPPED]],
+        )
+    _check_open(leaving)
+    shipment = _header(
+        Shipment(
+            order=locked, warehouse=warehouse, carrier=carrier, service=service, tracking_number=tracking_number,
+            sscc=sscc, shipped_at=at,
+        )
+    )  # fmt: skip
+    _book_out(locked, shipment, leaving, actor=actor, at=at)
+    ordering.tell(
+        order=locked, event_type="shipment.created", actor=actor, at=at, also=[warehouse.operator_id], shipmentId=shipment.number,
+        warehouseLocation=warehouse.code, carrier=carrier, trackingNumber=tracking_number,
+    )  # fmt: skip
+    if not locked.lines.filter(shipped__lt=F("quantity")).exists():
+        ordering.advance(order=locked, status=Order.Status.SHIPPED, actor=actor, at=at)
+    else:
+        Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
+    return shipment
+
+
+@transaction.atomic
+def deliver(*, shipment: Shipment, actor: Actor, at: datetime) -> Shipment:
+    """Say that a shipment arrived; the order is delivered with its last one. Twice answers the same."""
+    order = Order.objects.lock().get(pk=shipment.order_id)
+    locked = Shipment.objects.select_for_update(no_key=True, of=("self",)).get(pk=shipment.pk)
+    if locked.status == Shipment.Status.DELIVERED:
+        return locked
+    locked.status = Shipment.Status.DELIVERED
+    locked.delivered_at = at
+    locked.version += 1
+    locked.save()
+    is_last = not order.shipments.exclude(status=Shipment.Status.DELIVERED).exists()
+    if is_last and order.status == Order.Status.SHIPPED:
+        ordering.advance(order=order, status=Order.Status.DELIVERED, actor=actor, at=at)
+    return locked
+
+
+def _check_open(leaving: Sequence[Leaving]) -> None:
+    """Demand is summed by line first: two rows of one line are one demand."""
+    wanted: dict[int, int] = defaultdict(int)
+    for row in leaving:
+        wanted[row.line.pk] += row.quantity
+    for line in OrderLine.objects.filter(pk__in=wanted).select_related("variant"):
+        if wanted[line.pk] > line.quantity - line.shipped:
+            raise OverShipment(
+                f"{wanted[line.pk]} of {line.variant.sku} would leave, {line.quantity - line.shipped} are open.",
+                lineId=line.line_id,
+                productId=line.variant.sku,
+                requested=wanted[line.pk],
+                open=line.quantity - line.shipped,
+            )
+
+
+def _header(shipment: Shipment) -> Shipment:
+    try:
+        with transaction.atomic():
+            shipment.save()
+    except IntegrityError as error:
+        if "tracking_once" not in str(error) and "sscc_once" not in str(error):
+            raise
+        raise TrackingTaken(
+            "A shipment with this tracking number or SSCC is booked already.",
+            carrier=shipment.carrier,
+            trackingNumber=shipment.tracking_number,
+        ) from error
+    return shipment
+
+
+def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime) -> None:
+    departures = []
+    for row in leaving:
+        if order.reservation is None or row.line.reservation_line is None:
+            sku = row.line.variant.sku
+            raise InsufficientStock(
+                f"Nothing of {sku} is promised to this order yet.",
+                shortages=[{"productId": sku, "requested": row.quantity, "available": 0}],
+            )
+        departures.append(
+            Departure(
+                line=row.line.reservation_line,
+                quantity=row.quantity,
+                warehouse=shipment.warehouse,
+                batch_number=row.batch_number,
+            )
+        )
+    if order.reservation is None:
+        return
+    taken = reservations.consume(
+        reservation=order.reservation, departures=departures, reference=shipment.number, actor=actor, at=at
+    )
+    for row, picks in zip(leaving, taken, strict=True):
+        by_batch: dict[int | None, int] = defaultdict(int)
+        for level, quantity in picks:
+            by_batch[level.batch_id] += quantity
+        ShipmentLine.objects.bulk_create(
+            ShipmentLine(
+                shipment=shipment, order_line=row.line, batch_id=batch_id, quantity=quantity,
+                serial_numbers=list(row.serial_numbers),
+            )
+            for batch_id, quantity in by_batch.items()
+        )  # fmt: skip
+        OrderLine.objects.filter(pk=row.line.pk).update(shipped=F("shipped") + row.quantity)
