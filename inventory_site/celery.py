@@ -1,12 +1,57 @@
-"""The worker and its timetable. Tasks only wake; the truth is always a row."""
+"""The worker and its timetable. Tasks only wake; what is to be done is in the rows.
+
+A task may run twice (a worker died holding it) and may be lost (the broker was emptied): both are
+harmless, since each looks in the database for its work and the timetable calls it again.
+"""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
+
+from inventory_site import queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory_site.settings")
 
+# A wake-up that found no worker is dropped after this time, so that a long outage leaves no pile.
+# Generous, because beat's clock and the worker's may differ by some seconds.
+EXPIRES_SECONDS = 30
+
+TIMETABLE: dict[str, dict[str, Any]] = {
+    "relay events": {"task": "partners.tasks.relay_events", "schedule": 2.0},
+    "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
+    "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
+    "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
+    "prove the ledger": {"task": "stock.tasks.audit_ledger", "schedule": crontab(hour="2", minute="17")},
+}
+
+
+def configuration() -> dict[str, Any]:
+    """Read when first needed, because the settings import this package before they exist."""
+    from django.conf import settings
+
+    return {
+        **queue.configuration(settings.CELERY_BROKER_URL),
+        "accept_content": ["json"],
+        "beat_schedule": {name: {"options": {"expires": EXPIRES_SECONDS}, **row} for name, row in TIMETABLE.items()},
+        "beat_schedule_filename": str(settings.STATE_DIR / "beat-schedule"),
+        "broker_connection_max_retries": None,  # a worker outlives any outage of its broker
+        "broker_connection_retry_on_startup": True,
+        "task_acks_late": True,
+        "task_default_queue": "backstock",
+        "task_ignore_result": True,
+        "task_reject_on_worker_lost": True,
+        "task_serializer": "json",
+        "task_soft_time_limit": queue.TASK_SECONDS_MAX - 60,
+        "task_time_limit": queue.TASK_SECONDS_MAX,
+        "timezone": "UTC",
+        "worker_hijack_root_logger": False,
+        "worker_prefetch_multiplier": 1,
+    }
+
+
 app = Celery("backstock")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.add_defaults(configuration)
 app.autodiscover_tasks()
-

@@ -34,4 +34,6 @@ def ready(request: HttpRequest) -> JsonResponse:
     except OSError:
         checks["cache"] = "away"
     is_ready = all(state == "ok" for state in checks.values())
-    return JsonResponse({"status": "ok" if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503)
+    return JsonResponse(
+        {"status": "ok" if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
+    )

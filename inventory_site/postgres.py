@@ -157,7 +157,9 @@ class Cluster:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             (self.socket / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
             (self.socket / ".s.PGSQL.5432").unlink(missing_ok=True)
-            result = self._control("start", "-w", "-t", str(START_SECONDS_MAX), "-l", str(self.log), "-o", self._options())
+            result = self._control(
+                "start", "-w", "-t", str(START_SECONDS_MAX), "-l", str(self.log), "-o", self._options()
+            )
             if result.returncode == 0:
                 return
             time.sleep(0.5)  # the killed server's children still hold its shared memory

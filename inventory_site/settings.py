@@ -6,17 +6,19 @@ Development answers on loopback names only, so that a forgotten mode is useless 
 
 import os
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from inventory_site import queue
 from partners import scopes
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
-STATE_DIR = BASE_DIR / ".backstock"
+STATE_DIR = Path(env.str("BACKSTOCK_STATE_DIR", str(BASE_DIR / ".backstock")))
 
 MODE = env.str("BACKSTOCK_MODE", "development")
 if MODE not in {"development", "test", "production"}:
@@ -28,7 +30,7 @@ def required(name: str, development: str, *, why: str) -> str:
     """The variable in production, where it must be set; elsewhere it or its development value."""
     if PRODUCTION and not os.environ.get(name):
         raise ImproperlyConfigured(f"{name} is not set. {why}")
-    return env.str(name, development)
+    return str(env.str(name, development))
 
 
 def development_secret() -> str:
@@ -114,7 +116,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "simple_history.middleware.HistoryRequestMiddleware",
     "partners.middleware.ActorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -162,13 +163,20 @@ DATABASES["default"].setdefault("OPTIONS", {})["options"] = " ".join(
 
 # -- Cache, queue ------------------------------------------------------------------
 CACHE_URL = env.str("CACHE_URL", "")
+if CACHE_URL and not CACHE_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("CACHE_URL is not Redis; unset it, and PostgreSQL keeps the cache.")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
     if CACHE_URL
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 }
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "pgmq://")
+queue.configuration(CELERY_BROKER_URL)  # refuses what it cannot speak to
+if "redis" in CACHE_URL + CELERY_BROKER_URL and find_spec("redis") is None:
+    raise ImproperlyConfigured("CACHE_URL or CELERY_BROKER_URL is Redis; its client is an extra: uv sync --extra redis")
 CELERY_TASK_ALWAYS_EAGER = env.bool("CELERY_TASK_ALWAYS_EAGER", False)
+if PRODUCTION and CELERY_TASK_ALWAYS_EAGER:
+    raise ImproperlyConfigured("CELERY_TASK_ALWAYS_EAGER is on: requests would do the worker's work. Unset it.")
 
 # -- People --------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -189,7 +197,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -207,7 +215,17 @@ OAUTH2_PROVIDER = {
     "SCOPES_BACKEND_CLASS": "partners.oauth.ApplicationScopes",
     "SCOPES": scopes.TEXTS,
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3_600,
-    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    **{
+        f"COMPLIANT_BCP_RFC9700_{practice}": True
+        for practice in (
+            "TOKEN_STORAGE",
+            "IMPLICIT_GRANT",
+            "PASSWORD_GRANT",
+            "PKCE_METHOD",
+            "ACCESS_TOKEN_TRANSPORT",
+            "AUTHZ_RESPONSE_ISS",
+        )
+    },
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
 }
@@ -249,6 +267,10 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
+        # The relay runs every 2 s; that it ran is no news.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
         "oauthlib": {"level": "ERROR"},
         "oauth2_provider": {"level": "ERROR"},
     },

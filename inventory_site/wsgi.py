@@ -5,6 +5,6 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inventory_site.settings")
 os.environ.setdefault("DATABASE_STATEMENT_TIMEOUT_MS", "10000")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402  the two settings above come first
+from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()

@@ -41,7 +41,7 @@ class ShipToFields(serializers.Serializer[Any]):
     address = Text(max_length=300, required=False, allow_blank=True, help_text="In one line, where you have it so.")
 
 
-class AskedLine(serializers.Serializer[Any]):
+class OrderLineFields(serializers.Serializer[Any]):
     lineId = Text(source="line_id", max_length=40, required=False)
     productId = Text(source="sku", max_length=64)
     quantity = Quantity()
@@ -61,7 +61,7 @@ class OrderFields(serializers.Serializer[Any]):
     )
     allowSplit = serializers.BooleanField(source="allow_split", required=False, default=True)
     allowBackorder = serializers.BooleanField(source="allow_backorder", required=False, default=False)
-    lines = AskedLine(many=True, allow_empty=False, max_length=LINES_MAX)
+    lines = OrderLineFields(many=True, allow_empty=False, max_length=LINES_MAX)
 
 
 class HeldSerializer(serializers.Serializer[Any]):

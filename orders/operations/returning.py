@@ -238,5 +238,12 @@ def _step(returned: Return, status: str, *, actor: Actor, at: datetime, warehous
     returned.warehouse = warehouse or returned.warehouse
     returned.version += 1
     returned.save()
-    ordering.tell(returned.order, f"return.{status}", actor=actor, at=at, returnId=returned.number, returnStatus=status)
+    ordering.tell(
+        order=returned.order,
+        event_type=f"return.{status}",
+        actor=actor,
+        at=at,
+        returnId=returned.number,
+        returnStatus=status,
+    )
     return returned

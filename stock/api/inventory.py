@@ -253,7 +253,7 @@ def level_as_json(level: Any, *, is_exact: bool) -> dict[str, Any]:
         "isSellable": level.is_sellable,
         "inventoryLevel": level.on_hand if is_exact else None,
         "reservedQuantity": level.reserved if is_exact else None,
-        "availableQuantity": level.available if is_exact else None,
+        "availableQuantity": (level.available if level.is_sellable else 0) if is_exact else None,
         "lastUpdated": _time(level.updated_at),
         "version": level.version,
     }
@@ -270,7 +270,7 @@ def position_as_json(position: queries.Position) -> dict[str, Any]:
         "isSellable": position.is_sellable,
         "inventoryLevel": position.on_hand,
         "reservedQuantity": position.reserved,
-        "availableQuantity": position.on_hand - position.reserved,
+        "availableQuantity": position.on_hand - position.reserved if position.is_sellable else 0,
         "lastUpdated": _time(position.updated_at),
         "version": position.version,
     }

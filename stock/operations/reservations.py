@@ -141,7 +141,7 @@ def commit(*, reservation: Reservation, reference: str, actor: Actor, at: dateti
         return locked
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "committed")
-    picks = [(kept, kept.open_quantity) for kept in _open_allocations(locked)]
+    picks = _use([(kept, kept.open_quantity) for kept in _open_allocations(locked)])
     _depart(picks, reference=reference or locked.reference, actor=actor, at=at)
     return _end(locked, Reservation.State.COMMITTED)
 
@@ -213,7 +213,8 @@ def consume(
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "shipped from")
     ledger.lock_variants({departure.line.variant_id for departure in departures})
-    taken = [_take(departure, actor=actor, at=at) for departure in departures]
+    # One after the other: two departures of one line must not count on the same units.
+    taken = [_use(_take(departure, actor=actor, at=at)) for departure in departures]
     _depart([pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at)
     if not any(kept.open_quantity for kept in Allocation.objects.filter(line__reservation=locked)):
         _end(locked, Reservation.State.COMMITTED)
@@ -397,11 +398,15 @@ def _free(kept: Sequence[Allocation], *, actor: Actor, at: datetime) -> None:
     ledger.promise(changes, actor=actor, at=at)
 
 
-def _depart(picks: Sequence[tuple[Allocation, int]], *, reference: str, actor: Actor, at: datetime) -> None:
-    postings = []
+def _use(picks: list[tuple[Allocation, int]]) -> list[tuple[Allocation, int]]:
     for row, quantity in picks:
         Allocation.objects.filter(pk=row.pk).update(consumed=F("consumed") + quantity)
-        postings.append(
+    return picks
+
+
+def _depart(picks: Sequence[tuple[Allocation, int]], *, reference: str, actor: Actor, at: datetime) -> None:
+    ledger.post(
+        [
             ledger.Posting(
                 variant_id=row.level.variant_id,
                 batch_id=row.level.batch_id,
@@ -412,8 +417,11 @@ def _depart(picks: Sequence[tuple[Allocation, int]], *, reference: str, actor: A
                 reference=reference,
                 from_promise=True,
             )
-        )
-    ledger.post(postings, actor=actor, at=at)
+            for row, quantity in picks
+        ],
+        actor=actor,
+        at=at,
+    )
 
 
 def _take(departure: Departure, *, actor: Actor, at: datetime) -> list[tuple[Allocation, int]]:

@@ -1,0 +1,25 @@
+"""What each role of staff may do in the admin. Quantities move by operations only, whatever the role."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group, Permission
+
+# role → the models it may change; everything of ours may be viewed by all three.
+CHANGES: dict[str, tuple[str, ...]] = {
+    "Warehouse": ("warehouse", "location", "batch", "level", "order", "shipment", "return"),
+    "Merchandising": ("variant", "producttype", "fitment", "supplieritem", "pack", "partner"),
+    "Auditor": (),
+}
+APPS = ("partners", "catalog", "stock", "orders")
+
+
+def ensure_roles() -> None:
+    """Make the groups, or bring them back to what is written here; run again it changes nothing."""
+    for role, models in CHANGES.items():
+        group, _ = Group.objects.get_or_create(name=role)
+        wanted = Permission.objects.filter(content_type__app_label__in=APPS, codename__startswith="view_")
+        changing = Permission.objects.filter(
+            content_type__app_label__in=APPS,
+            codename__in=[f"{verb}_{model}" for verb in ("add", "change") for model in models],
+        )
+        group.permissions.set(wanted | changing)
