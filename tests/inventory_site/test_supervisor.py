@@ -197,7 +197,10 @@ class TestDemo:
         assert "Migrating the database …" in demo.output
         assert len(demo.secrets()) == 4
         assert oct((demo.folder / "demo.json").stat().st_mode)[-3:] == "600"
-        assert re.search(r"TOKEN=\S{20,}", demo.shell())
+        answers = demo.shell()
+        assert re.search(r"TOKEN=\S{20,}", answers)
+        assert '"availableQuantity":' in answers
+        assert '"status":"open"' in answers
 
     def test_a_second_demo_of_the_same_folder_is_refused(self, demo):
         other = Demo(folder=demo.folder, database=demo.database, port=free_port())
