@@ -63,10 +63,16 @@ def flow(since: Any) -> str:
     units = {(row["day"], row["kind"]): row["units"] for row in rows}
     days = [since + timedelta(days=day) for day in range(DAYS + 1)]
     datasets = [
-        {"label": label, "data": [units.get((day, kind), 0) for day in days], "backgroundColor": colour}
-        for kind, label, colour in (
-            ("receipt", "Received", "var(--color-primary-600)"),
-            ("shipment", "Shipped", "var(--color-primary-300)"),
+        {
+            "label": label,
+            "type": shape,
+            "data": [units.get((day, kind), 0) for day in days],
+            "backgroundColor": colour,
+            "borderColor": colour,
+        }
+        for kind, label, shape, colour in (
+            ("shipment", "Shipped", "line", "var(--color-primary-900)"),
+            ("receipt", "Received", "bar", "var(--color-primary-400)"),
         )
     ]
     return json.dumps({"labels": [f"{day:%d %b}" for day in days], "datasets": datasets})

@@ -6,6 +6,7 @@ the feed are what they would be. The same seed makes the same sixty days.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import random
 from collections.abc import Callable
@@ -29,11 +30,10 @@ from orders.operations.returning import ComingBack, Verdict
 from partners import actors
 from partners.models import Partner
 from partners.operations import feed, partners
-from partners.problems import Problem
 from stock import queries
 from stock.models import Batch, Warehouse
 from stock.operations import movements, reservations, warehouses
-from stock.operations.reservations import Wanted
+from stock.operations.reservations import InsufficientStock, Wanted
 
 ACTOR = actors.job("demo")
 DATA = Path(__file__).parent / "demo_data"
@@ -187,7 +187,7 @@ def place_order(
         ordering.confirm(order=order, actor=ACTOR, at=at + timedelta(minutes=20))
         if days_ago > 1:
             ship_all(chance, order, at=at + timedelta(hours=3), is_old=days_ago > 4)
-    except Problem:
+    except InsufficientStock:
         return  # not enough of it that day: the shop moves on
 
 
@@ -246,10 +246,8 @@ def replenish(chance: random.Random, stocked: list[Variant], *, at: datetime) ->
 def hold(chance: random.Random, buyers: list[Partner], stocked: list[Variant], *, at: datetime) -> None:
     """A few carts are being filled right now."""
     for number, variant in enumerate(chance.sample(stocked, 4), start=1):
-        try:
+        with contextlib.suppress(InsufficientStock):
             reservations.reserve(
                 reference=f"cart-{number}", wanted=[Wanted(variant=variant, quantity=2)], partner=buyers[0],
                 seconds=1_800, channel="web", actor=ACTOR, at=at,
             )  # fmt: skip
-        except Problem:
-            continue
