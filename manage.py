@@ -4,6 +4,7 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # Commands that neither need nor want a server started for them.
@@ -22,7 +23,7 @@ def main(arguments: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def own_database():
+def own_database() -> Iterator[None]:
     from inventory_site import postgres
 
     if os.environ.get("BACKSTOCK_MODE") == "production":

@@ -197,8 +197,8 @@ def ship_all(chance: random.Random, order: Order, *, at: datetime, is_old: bool)
     lines = order.lines.select_related("variant", "reservation_line__variant")
     for line in lines.prefetch_related("reservation_line__allocations__level__location__warehouse"):
         for kept in line.reservation_line.allocations.all() if line.reservation_line else []:
-            leaving = Leaving(line=line, quantity=kept.quantity)
-            by_place.setdefault(kept.level.location.warehouse, []).append(leaving)
+            if place := kept.level.location.warehouse:
+                by_place.setdefault(place, []).append(Leaving(line=line, quantity=kept.quantity))
     for warehouse, leaving in by_place.items():
         tracking = f"1Z{chance.randrange(10**12):012}"
         shipment = fulfilment.ship(
