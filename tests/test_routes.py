@@ -65,3 +65,64 @@ def test_a_suspended_partner_gets_nothing(db):
 @pytest.mark.parametrize("path", ["/nothing", "/suppliers/", "/orders/x/y/z"])
 def test_an_address_that_is_not_there_is_a_404(retailer, path):
     assert api_of(retailer).get(path).status_code == 404
+
+
+@pytest.fixture
+def belongings(retailer, supplier) -> dict[str, str]:
+    """One of everything, belonging to one retailer and one supplier: the path parameters that name them."""
+    warehouse = make.make_warehouse(code="W1")
+    variant = make.make_variant(sku="SAUCE", suppliers=[supplier])
+    make.make_level(variant=variant, warehouse=warehouse, on_hand=10)
+    client = api_of(retailer)
+    lines = [{"productId": "SAUCE", "quantity": 1}]
+    held = client.post("/reservations", {"reference": "cart", "lines": lines}).json()
+    ship_to = {"name": "x", "country": "US", "postalCode": "1"}
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": ship_to, "lines": lines}).json()
+    client.post(f"/orders/{order['orderId']}/confirm")
+    sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
+    shipment = client.post("/shipments", sent | {"lines": lines}).json()
+    coming = [{"productId": "SAUCE", "quantity": 1, "reason": "x"}]
+    returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    return {
+        "suppliers": "SUP-1",
+        "retailPartners": "RET-1",
+        "products": "SAUCE",
+        "inventory": "SUP-1/SAUCE",
+        "reservations": held["reservationId"],
+        "orders": order["orderId"],
+        "shipments": shipment["shipmentId"],
+        "returns": returned["returnId"],
+    }
+
+
+def test_a_strangers_token_finds_nothing_of_anothers_on_any_route(belongings):
+    """The stranger is another supplier with every scope: neither products nor documents are its own."""
+    stranger = api_of(make.make_partner(code="SUP-9", kind="supplier"))
+    walked = set()
+    for method, path, _ in routes():
+        if "{" not in path:
+            continue
+        noun = path.strip("/").split("/")[0]
+        mine = path.replace("{supplier}/{sku}", "{id}") if noun == "inventory" else path
+        real = re.sub(r"\{\w+\}", belongings[noun], mine)
+        answer = stranger.request(method, real, {}, headers={"If-Match": '"1"'})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, real)
+        walked.add(noun)
+    assert walked == set(belongings)
+
+
+def test_a_strangers_lists_are_empty_of_anothers_things(belongings):
+    stranger = api_of(make.make_partner(code="SUP-9", kind="supplier"))
+    for method, path, _ in routes():
+        if method == "GET" and "{" not in path and path not in {"/events/types", "/suppliers"}:
+            assert stranger.get(path).json()["items"] == [], path
+
+
+def test_the_owners_reach_what_the_stranger_did_not(belongings, retailer, supplier):
+    """Else the test above could pass because nothing is there."""
+    for client, nouns in (
+        (api_of(retailer), set(belongings)),
+        (api_of(supplier), {"suppliers", "products", "inventory"}),
+    ):
+        for noun in nouns:
+            assert client.get(f"/{noun}/{belongings[noun]}").status_code == 200, noun

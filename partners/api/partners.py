@@ -71,7 +71,8 @@ class Directory(Door):
 
     def change(self, code: str, *, partial: bool) -> Response:
         accepted = conditional.required_match(self.request)
-        fields = self.understood(self.get_serializer_class(), partial=partial, instance=None)
+        get_object_or_404(self.get_queryset(), code=code)
+        fields = self.understood(self.get_serializer_class(), partial=partial)
         with transaction.atomic(durable=True):
             partner = get_object_or_404(self.get_queryset().select_for_update(no_key=True), code=code)
             conditional.check_match(accepted, conditional.etag(partner.version))
