@@ -80,6 +80,7 @@ def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor) -> Variant
     is_changed |= _set_lists(locked, fields)
     if is_changed:
         locked.version += 1
+        locked._change_reason = "product revised"  # type: ignore[attr-defined]  # read by the history
         _save(locked)
     return locked
 

@@ -15,8 +15,9 @@ from stock.models import Reservation, ReservationLine
 
 class OrderQuerySet(models.QuerySet["Order"]):
     def for_partner(self, partner: Partner) -> OrderQuerySet:
-        """A partner's own orders; a supplier's also those of its products; a 3PL's those of its warehouses."""
-        visible = Q(partner=partner)
+        """A partner's own orders and those it placed for others; a supplier's also those of its products; a
+        3PL's those of its warehouses."""
+        visible = Q(partner=partner) | Q(placed_by=partner)
         if partner.kind == Partner.Kind.SUPPLIER:
             visible |= Q(pk__in=OrderLine.objects.for_partner(partner).values("order"))
         if partner.kind == Partner.Kind.LOGISTICS:
@@ -52,6 +53,14 @@ class Order(models.Model):
 
     number = models.CharField(max_length=20, unique=True, default=partial(numbers.new_number, "SO"), editable=False)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="orders")
+    placed_by = models.ForeignKey(
+        Partner,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The channel that placed it for the partner; empty: the partner.",
+    )
     external_reference = models.CharField(max_length=120, help_text="The partner's own number for it.")
     fingerprint = models.CharField(max_length=64, editable=False)
     type = models.CharField(max_length=13, choices=Type, default=Type.SALE)
@@ -72,6 +81,7 @@ class Order(models.Model):
         indexes = [models.Index(fields=["partner", "-id"], name="order_by_partner")]
         constraints = [
             models.UniqueConstraint(fields=["partner", "external_reference"], name="order_reference_once_per_partner"),
+            models.UniqueConstraint(fields=["reservation"], name="order_reservation_once"),
         ]
 
     def __str__(self) -> str:
@@ -94,6 +104,7 @@ class OrderLine(models.Model):
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="+")
     quantity = models.BigIntegerField()
     unit_price = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True, help_text="Three letters, ISO 4217.")
     reservation_line = models.ForeignKey(
         ReservationLine, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -111,6 +122,9 @@ class OrderLine(models.Model):
                 & Q(returned__lte=F("shipped"))
                 & Q(shipped__lte=F("quantity")),
                 name="order_line_returned_shipped_ordered",
+            ),
+            models.CheckConstraint(
+                condition=Q(currency="") | Q(unit_price__isnull=False), name="order_line_currency_has_price"
             ),
         ]
 

@@ -97,6 +97,7 @@ def deliver(*, shipment: Shipment, actor: Actor, at: datetime) -> Shipment:
     locked.status = Shipment.Status.DELIVERED
     locked.delivered_at = at
     locked.version += 1
+    locked._change_reason = "shipment delivered"  # type: ignore[attr-defined]  # read by the history
     locked.save()
     is_last = not order.shipments.exclude(status=Shipment.Status.DELIVERED).exists()
     if is_last and order.status == Order.Status.SHIPPED:

@@ -161,6 +161,7 @@ def advance(*, order: Order, status: str, actor: Actor, at: datetime) -> Order:
         )
     locked.status = status
     locked.version += 1
+    locked._change_reason = f"order {status}"  # type: ignore[attr-defined]  # read by the history
     locked.save()
     tell(order=locked, event_type=f"order.{status}", actor=actor, at=at)
     return locked

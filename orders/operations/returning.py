@@ -237,6 +237,7 @@ def _step(returned: Return, status: str, *, actor: Actor, at: datetime, warehous
     returned.status = status
     returned.warehouse = warehouse or returned.warehouse
     returned.version += 1
+    returned._change_reason = f"return {status}"  # type: ignore[attr-defined]  # read by the history
     returned.save()
     ordering.tell(
         order=returned.order,

@@ -85,6 +85,7 @@ def revise(*, partner: Partner, changes: dict[str, str], actor: Actor) -> Partne
     for field, value in changed.items():
         setattr(locked, field, value)
     locked.version += 1
+    locked._change_reason = "partner revised"  # type: ignore[attr-defined]  # read by the history
     locked.save()
     return locked
 

@@ -96,6 +96,7 @@ def test_a_supplier_is_made_known_read_and_revised(api, shop):
     assert (revised.status_code, revised.json()["name"], revised["ETag"]) == (200, "Ten Fires", '"2"')
     [created, changed] = Partner.history.filter(code="SUP-9").order_by("history_id")
     assert (created.actor, changed.actor, changed.name) == ("partner:SHOP", "partner:SHOP", "Ten Fires")
+    assert changed.history_change_reason == "partner revised"
     assert changed.request_id == revised["X-Request-Id"]
 
 
