@@ -8,13 +8,13 @@ from django.db.models import Prefetch
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
-from orders.models import Order, OrderLine
+from orders.models import Order, OrderLine, Shipment
 from orders.operations import ordering
 from orders.operations.ordering import Asked
 from partners.api import conditional
@@ -48,6 +48,14 @@ class OrderLineFields(serializers.Serializer[Any]):
     unitPrice = serializers.DecimalField(
         source="unit_price", max_digits=14, decimal_places=4, min_value=0, required=False, allow_null=True, default=None
     )
+    currency = serializers.RegexField(
+        r"^[A-Z]{3}\Z", required=False, default="", help_text="Of the unitPrice; three letters, ISO 4217."
+    )
+
+    def validate(self, line: dict[str, Any]) -> dict[str, Any]:
+        if line["currency"] and line["unit_price"] is None:
+            raise serializers.ValidationError({"currency": "A currency belongs to a unitPrice."})
+        return line
 
 
 class OrderFields(serializers.Serializer[Any]):
@@ -75,11 +83,15 @@ class OrderLineSerializer(serializers.Serializer[OrderLine]):
     productId = serializers.CharField(source="variant.sku")
     quantity = serializers.IntegerField()
     unitPrice = serializers.DecimalField(source="unit_price", max_digits=14, decimal_places=4, allow_null=True)
+    currency = serializers.SerializerMethodField(help_text="Null where none was named.")
     reservedQuantity = serializers.SerializerMethodField()
     shippedQuantity = serializers.IntegerField(source="shipped")
     backorderedQuantity = serializers.SerializerMethodField(help_text="Waits for stock.")
     returnedQuantity = serializers.IntegerField(source="returned")
-    allocations = serializers.SerializerMethodField()
+    allocations = serializers.SerializerMethodField(help_text="In the warehouses the caller is granted.")
+
+    def get_currency(self, line: OrderLine) -> str | None:
+        return line.currency or None
 
     def held(self, line: OrderLine) -> list[Allocation]:
         kept = line.reservation_line.allocations.all() if line.reservation_line else []
@@ -93,8 +105,12 @@ class OrderLineSerializer(serializers.Serializer[OrderLine]):
             return 0
         return line.quantity - line.shipped - self.get_reservedQuantity(line)
 
+    @extend_schema_field(HeldSerializer(many=True))
     def get_allocations(self, line: OrderLine) -> list[dict[str, Any]]:
-        return list(HeldSerializer(self.held(line), many=True).data)
+        partner: Partner = self.context["view"].partner
+        places = [(row, row.level.location.warehouse) for row in self.held(line)]
+        seen = [row for row, warehouse in places if warehouse and partner.may_see_warehouse(warehouse.code)]
+        return list(HeldSerializer(seen, many=True).data)
 
 
 class OrderSerializer(serializers.Serializer[Order]):
@@ -103,7 +119,7 @@ class OrderSerializer(serializers.Serializer[Order]):
     retailPartnerId = serializers.CharField(source="partner.code")
     type = serializers.ChoiceField(Order.Type)
     status = serializers.SerializerMethodField(
-        help_text="pending, confirmed, packed, partiallyShipped, shipped, delivered or cancelled."
+        help_text="pending, confirmed, packed, partiallyShipped, shipped, partiallyDelivered, delivered or cancelled."
     )
     reservationId = serializers.UUIDField(source="reservation.public_id", default=None, allow_null=True)
     shipTo = ShipToFields(source="ship_to")
@@ -115,8 +131,12 @@ class OrderSerializer(serializers.Serializer[Order]):
     version = serializers.IntegerField()
 
     def get_status(self, order: Order) -> str:
-        is_open = order.status in {Order.Status.CONFIRMED, Order.Status.PACKED}
-        return "partiallyShipped" if is_open and any(line.shipped for line in order.lines.all()) else order.status
+        arrived = [shipment.status == Shipment.Status.DELIVERED for shipment in order.shipments.all()]
+        if order.status in {Order.Status.CONFIRMED, Order.Status.PACKED, Order.Status.SHIPPED} and any(arrived):
+            return "partiallyDelivered"
+        if order.status in {Order.Status.CONFIRMED, Order.Status.PACKED} and arrived:
+            return "partiallyShipped"
+        return order.status
 
 
 class OrderFilter(filters.FilterSet):
@@ -139,15 +159,17 @@ class OrderDoor(Door):
             .prefetch_related(HOLDING)
         )
         rows = Order.objects.for_partner(self.partner).select_related("partner", "reservation")
-        return rows.prefetch_related(Prefetch("lines", lines))
+        return rows.prefetch_related("shipments", Prefetch("lines", lines))
 
     def find(self, number: str) -> Order:
         return get_object_or_404(Order.objects.for_partner(self.partner), number=number)
 
     def answer(self, order: Order, status: int = 200) -> Response:
-        row = self.shown().get(pk=order.pk)
-        response = Response(OrderSerializer(row).data, status=status)
-        return conditional.with_etag(response, conditional.etag(row.version), self.request)
+        body = self.get_serializer(self.shown().get(pk=order.pk)).data
+        # A count that breaks a promise changes what is shown, and knows nothing of orders and their versions.
+        reserved = sum(line["reservedQuantity"] for line in body["lines"])
+        tag = conditional.etag(f"{body['version']}-{reserved}")
+        return conditional.with_etag(Response(body, status=status), tag, self.request)
 
 
 class Orders(OrderDoor):
@@ -165,14 +187,16 @@ class Orders(OrderDoor):
     def post(self, request: Request) -> Response:
         """Place an order; its stock is promised in the same moment.
 
-        With `reservationId` the order takes that reservation over (same lines, same order). Not enough stock
+        With `reservationId` the order takes that reservation over (the same products and quantities). Not enough stock
         is 409 `insufficient_stock`, unless `allowBackorder`: then the rest waits. Asked again with the same
         `externalReference` and content it answers the order already there.
         """
         fields = self.understood(OrderFields)
-        asked = self.asked(fields.pop("lines"))
+        partner = self.retail_partner(fields.pop("retailPartnerId"))
+        asked = self.asked(fields.pop("lines"), partner)
         order, is_new = ordering.place(
-            partner=self.retail_partner(fields.pop("retailPartnerId")),
+            partner=partner,
+            placed_by=self.partner,
             reservation=self.reservation(fields.pop("reservationId")),
             asked=asked,
             actor=self.actor,
@@ -184,13 +208,11 @@ class Orders(OrderDoor):
         return response
 
     def retail_partner(self, code: str | None) -> Partner:
-        """Everybody orders for themselves; our own channels may order for any retail partner they see."""
-        if code in (None, self.partner.code):
-            return self.partner
+        """Retail partners order for themselves; our own channels may order for any of them, not for a suspended one."""
         visible = Partner.objects.retail_partners().for_partner(self.partner)
-        found = visible.filter(code=code).first()
-        if found is None or self.partner.kind != Partner.Kind.CHANNEL:
-            raise InvalidInput.at("retailPartnerId", f"You cannot order for {code}.")
+        found = visible.filter(code=code or self.partner.code, status=Partner.Status.ACTIVE).first()
+        if found is None or (found != self.partner and self.partner.kind != Partner.Kind.CHANNEL):
+            raise InvalidInput.at("retailPartnerId", f"You cannot order for {code or self.partner.code}.")
         return found
 
     def reservation(self, public_id: Any) -> Reservation | None:
@@ -201,8 +223,10 @@ class Orders(OrderDoor):
             raise InvalidInput.at("reservationId", "There is no such reservation of yours.")
         return found
 
-    def asked(self, lines: list[dict[str, Any]]) -> list[Asked]:
-        visible = Variant.objects.for_partner(self.partner).stocked().filter(status=Variant.Status.ACTIVE)
+    def asked(self, lines: list[dict[str, Any]], partner: Partner) -> list[Asked]:
+        """The lines of a body as what they mean: products that both the caller and the retail partner may see."""
+        visible = Variant.objects.for_partner(self.partner).for_partner(partner).stocked()
+        visible = visible.filter(status=Variant.Status.ACTIVE)
         variants = {row.sku: row for row in visible.filter(sku__in=[line["sku"] for line in lines])}
         wrong = [
             (f"lines[{place}].productId", f"There is no product {line['sku']} for you that can be ordered.")
@@ -219,7 +243,11 @@ class Orders(OrderDoor):
             raise InvalidInput.of(wrong)
         return [
             Asked(
-                line_id=line_id, variant=variants[line["sku"]], quantity=line["quantity"], unit_price=line["unit_price"]
+                line_id=line_id,
+                variant=variants[line["sku"]],
+                quantity=line["quantity"],
+                unit_price=line["unit_price"],
+                currency=line["currency"],
             )
             for line_id, line in zip(ids, lines, strict=True)
         ]

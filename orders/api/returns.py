@@ -35,6 +35,11 @@ class ComingLine(serializers.Serializer[Any]):
     serialNumber = Text(source="serial_number", max_length=60, required=False, default="", allow_blank=True)
     exchangeFor = Text(source="exchange_for", max_length=64, required=False, default="", allow_blank=True)
 
+    def validate(self, line: dict[str, Any]) -> dict[str, Any]:
+        if line["serial_number"] and line["quantity"] != 1:
+            raise serializers.ValidationError({"serialNumber": "A serial number is of one unit; send a line for each."})
+        return line
+
 
 class ReturnFields(serializers.Serializer[Any]):
     orderId = Text(max_length=20)
@@ -64,7 +69,7 @@ class ReturnLineSerializer(serializers.Serializer[ReturnLine]):
     batchNumber = serializers.CharField(source="batch.number", default=None, allow_null=True)
     serialNumber = serializers.CharField(source="serial_number")
     exchangeFor = serializers.CharField(source="exchange_for")
-    disposition = serializers.CharField(help_text="Empty until inspected, or where the units were judged differently.")
+    disposition = serializers.CharField(help_text="Empty until inspected.")
 
 
 class ReturnSerializer(serializers.Serializer[Return]):

@@ -40,6 +40,8 @@ class LeavingLine(serializers.Serializer[Any]):
             raise serializers.ValidationError({"lineId": "Name the line by lineId or productId."})
         if len(line["serial_numbers"]) > line["quantity"]:
             raise serializers.ValidationError({"serialNumbers": "There are more serial numbers than units."})
+        if len(set(line["serial_numbers"])) < len(line["serial_numbers"]):
+            raise serializers.ValidationError({"serialNumbers": "A serial number is there twice."})
         return line
 
 
@@ -179,6 +181,8 @@ def find_line(mine: list[OrderLine], named: dict[str, Any], field: str) -> Order
     else:
         found = [line for line in mine if line.variant.sku == named["sku"]]
         where = f"{field}.productId"
+    if len(found) == 1 and named.get("sku", found[0].variant.sku) != found[0].variant.sku:
+        raise InvalidInput.at(f"{field}.productId", f"Line {found[0].line_id} is of {found[0].variant.sku}.")
     if len(found) != 1:
         what = "is on several lines; name it by lineId" if found else "is not on this order for you"
         raise InvalidInput.at(where, f"{named.get('line_id') or named.get('sku')} {what}.")

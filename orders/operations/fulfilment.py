@@ -13,8 +13,8 @@ from django.db.models import F
 from orders.models import Order, OrderLine, Shipment, ShipmentLine
 from orders.operations import ordering
 from partners.actors import Actor
-from partners.problems import Conflict, IllegalStep, Problem
-from stock.models import Warehouse
+from partners.problems import Conflict, IllegalStep, InvalidInput, Problem
+from stock.models import Level, Reservation, Warehouse
 from stock.operations import reservations
 from stock.operations.reservations import Departure, InsufficientStock
 
@@ -59,7 +59,8 @@ def ship(
     """Book goods out of a warehouse: on hand and reserved fall, the shipment says which batches left.
 
     Where another batch or warehouse than promised ships, the promise is moved there first. Locks order,
-    reservation, levels. Raises OverShipment, InsufficientStock, IllegalStep, TrackingTaken; nothing has left.
+    reservation, levels. Raises OverShipment, InsufficientStock, IllegalStep, TrackingTaken, and InvalidInput
+    where serial numbers leave in several batches; nothing has left then.
     """
     locked = Order.objects.lock().get(pk=order.pk)
     if locked.status not in ordering.STEPS[Order.Status.SHIPPED]:
@@ -99,6 +100,8 @@ def deliver(*, shipment: Shipment, actor: Actor, at: datetime) -> Shipment:
     locked.version += 1
     locked._change_reason = "shipment delivered"  # type: ignore[attr-defined]  # read by the history
     locked.save()
+    Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
+    order.refresh_from_db(fields=["version"])
     is_last = not order.shipments.exclude(status=Shipment.Status.DELIVERED).exists()
     if is_last and order.status == Order.Status.SHIPPED:
         ordering.advance(order=order, status=Order.Status.DELIVERED, actor=actor, at=at)
@@ -137,36 +140,46 @@ def _header(shipment: Shipment) -> Shipment:
 
 
 def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime) -> None:
-    departures = []
-    for row in leaving:
-        if order.reservation is None or row.line.reservation_line is None:
-            sku = row.line.variant.sku
-            raise InsufficientStock(
-                f"Nothing of {sku} is promised to this order yet.",
-                shortages=[{"productId": sku, "requested": row.quantity, "available": 0}],
-            )
-        departures.append(
-            Departure(
-                line=row.line.reservation_line,
-                quantity=row.quantity,
-                warehouse=shipment.warehouse,
-                batch_number=row.batch_number,
-            )
+    # Once the last promised unit is gone the reservation is closed; what is still ordered then waits for stock.
+    kept = order.reservation if order.reservation and order.reservation.state == Reservation.State.OPEN else None
+    departures = [
+        Departure(
+            line=row.line.reservation_line,
+            quantity=row.quantity,
+            warehouse=shipment.warehouse,
+            batch_number=row.batch_number,
         )
-    if order.reservation is None:
-        return
-    taken = reservations.consume(
-        reservation=order.reservation, departures=departures, reference=shipment.number, actor=actor, at=at
-    )
-    for row, picks in zip(leaving, taken, strict=True):
-        by_batch: dict[int | None, int] = defaultdict(int)
-        for level, quantity in picks:
-            by_batch[level.batch_id] += quantity
-        ShipmentLine.objects.bulk_create(
-            ShipmentLine(
-                shipment=shipment, order_line=row.line, batch_id=batch_id, quantity=quantity,
-                serial_numbers=list(row.serial_numbers),
-            )
-            for batch_id, quantity in by_batch.items()
-        )  # fmt: skip
+        for row in leaving
+        if row.line.reservation_line
+    ]
+    if kept is None or len(departures) < len(leaving):
+        row = next((row for row in leaving if kept is None or row.line.reservation_line is None), leaving[0])
+        raise InsufficientStock(
+            f"Nothing of {row.line.variant.sku} is promised to this order yet.",
+            shortages=[{"productId": row.line.variant.sku, "requested": row.quantity, "available": 0}],
+        )
+    taken = reservations.consume(reservation=kept, departures=departures, reference=shipment.number, actor=actor, at=at)
+    for place, (row, picks) in enumerate(zip(leaving, taken, strict=True)):
+        ShipmentLine.objects.bulk_create(_lines(shipment, row, picks, f"lines[{place}]"))
         OrderLine.objects.filter(pk=row.line.pk).update(shipped=F("shipped") + row.quantity)
+
+
+def _lines(shipment: Shipment, row: Leaving, picks: Sequence[tuple[Level, int]], field: str) -> list[ShipmentLine]:
+    """One line for each batch that left. Raises InvalidInput where nobody can tell whose the serial numbers are."""
+    by_batch: dict[int | None, int] = defaultdict(int)
+    for level, quantity in picks:
+        by_batch[level.batch_id] += quantity
+    if row.serial_numbers and len(by_batch) > 1:
+        raise InvalidInput.at(
+            f"{field}.batchNumber", "Units of several batches leave; name the batch of these serials."
+        )
+    return [
+        ShipmentLine(
+            shipment=shipment,
+            order_line=row.line,
+            batch_id=batch_id,
+            quantity=quantity,
+            serial_numbers=list(row.serial_numbers),
+        )
+        for batch_id, quantity in by_batch.items()
+    ]

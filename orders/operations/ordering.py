@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from catalog.models import SupplierItem, Variant
 from orders.models import Order, OrderLine
@@ -23,7 +24,7 @@ from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, InvalidInput
-from stock.models import Reservation
+from stock.models import Reservation, ReservationLine, Warehouse
 from stock.operations import reservations
 from stock.operations.reservations import InsufficientStock, Wanted
 
@@ -52,6 +53,7 @@ class Asked:
     variant: Variant
     quantity: int
     unit_price: Decimal | None = None
+    currency: str = ""
 
 
 @transaction.atomic
@@ -63,6 +65,7 @@ def place(
     ship_to: dict[str, Any],
     actor: Actor,
     at: datetime,
+    placed_by: Partner | None = None,
     order_type: str = Order.Type.SALE,
     reservation: Reservation | None = None,
     requested_delivery_date: date | None = None,
@@ -71,16 +74,16 @@ def place(
 ) -> tuple[Order, bool]:
     """Take an order and promise its stock in the same transaction. Returns (order, whether it is new).
 
-    With `reservation` the order takes that promise over; otherwise stock is reserved, all of it or, with
-    `allow_backorder`, what there is: the rest waits. Placed again with the same reference and content, it
-    answers the order already there. Raises InsufficientStock (nothing is kept), OrderReferenceReused (data:
-    orderId), InvalidInput where the reservation does not cover the lines.
+    `placed_by` is the channel that orders for the partner. With `reservation` the order takes that promise
+    over; otherwise stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits.
+    Placed again with the same reference and content, it answers the order already there. Raises
+    InsufficientStock (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the
+    reservation is not theirs, is another order's or does not cover the lines.
     """
-    mark = _fingerprint(asked, ship_to, order_type)
     order = Order(
         partner=partner,
+        placed_by=placed_by if placed_by != partner else None,
         external_reference=external_reference,
-        fingerprint=mark,
         type=order_type,
         ship_to=ship_to,
         requested_delivery_date=requested_delivery_date,
@@ -88,19 +91,10 @@ def place(
         allow_backorder=allow_backorder,
         created_at=at,
     )
-    try:
-        with transaction.atomic():
-            order.save()
-    except IntegrityError as error:
-        if "order_reference_once_per_partner" not in str(error):
-            raise
-        return _earlier(partner, external_reference, mark), False
-    order.reservation = _promise(order, asked, reservation, actor=actor, at=at)
-    if order.reservation:
-        order.skip_history_when_saving = True  # type: ignore[attr-defined]  # one row tells of the placing
-        order.save(update_fields=["reservation"])
-        del order.skip_history_when_saving  # type: ignore[attr-defined]
-    promised = list(order.reservation.lines.order_by("id")) if order.reservation else []
+    order.fingerprint = _fingerprint(order, asked, reservation)
+    if earlier := _claim_reference(order):
+        return earlier, False
+    promised = _promise(order, asked, reservation, actor=actor, at=at)
     OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
@@ -108,11 +102,12 @@ def place(
             variant=line.variant,
             quantity=line.quantity,
             unit_price=line.unit_price,
-            reservation_line=promised[place] if promised else None,
+            currency=line.currency,
+            reservation_line=kept,
         )
-        for place, line in enumerate(asked)
+        for line, kept in zip(asked, promised, strict=True)
     )
-    tell(order=order, event_type="order.created", actor=actor, at=at)
+    tell(order=order, event_type="order.created", actor=actor, at=at, also=operator_ids(order))
     return order, True
 
 
@@ -139,7 +134,7 @@ def cancel(*, order: Order, actor: Actor, at: datetime) -> Order:
         raise IllegalStep("Part of it is shipped; let the rest come back as a return.", currentStatus=locked.status)
     done = advance(order=locked, status=Status.CANCELLED, actor=actor, at=at)
     if done.reservation:
-        reservations.release(reservation=done.reservation, actor=actor, at=at)
+        reservations.release(reservation=done.reservation, actor=actor, at=at, by_order=True)
     return done
 
 
@@ -163,14 +158,14 @@ def advance(*, order: Order, status: str, actor: Actor, at: datetime) -> Order:
     locked.version += 1
     locked._change_reason = f"order {status}"  # type: ignore[attr-defined]  # read by the history
     locked.save()
-    tell(order=locked, event_type=f"order.{status}", actor=actor, at=at)
+    tell(order=locked, event_type=f"order.{status}", actor=actor, at=at, also=operator_ids(locked))
     return locked
 
 
 def tell(
     *, order: Order, event_type: str, actor: Actor, at: datetime, also: Sequence[int | None] = (), **facts: Any
 ) -> None:
-    """Record a fact of an order for its partner and the suppliers of its products, who learn no lines."""
+    """Record a fact of an order for those whose it is and the suppliers of its products, who learn no lines."""
     suppliers = SupplierItem.objects.filter(variant__in=order.lines.values("variant")).values_list(
         "supplier", flat=True
     )
@@ -186,50 +181,106 @@ def tell(
         },
         actor=actor,
         at=at,
-        addressee_ids=[order.partner_id, *suppliers, *also],
+        addressee_ids=[order.partner_id, order.placed_by_id, *suppliers, *also],
     )
 
 
-def _promise(
-    order: Order, asked: Sequence[Asked], reservation: Reservation | None, *, actor: Actor, at: datetime
-) -> Reservation | None:
-    if reservation is not None:
-        return _take_over(reservation, asked, actor=actor, at=at)
+def operator_ids(order: Order) -> list[int | None]:
+    """The operators of the warehouses that keep or shipped goods for an order. One query."""
+    concerned = Q(pk__in=order.shipments.values("warehouse"))
+    if order.reservation_id:
+        concerned |= Q(locations__levels__allocations__line__reservation=order.reservation_id)
+    return list(Warehouse.objects.filter(concerned).values_list("operator", flat=True).order_by("operator").distinct())
+
+
+def _claim_reference(order: Order) -> Order | None:
+    """Save the header; where the partner's reference is taken, answer whose it is. Twins wait here."""
     try:
-        promised, _ = reservations.reserve(
-            reference=f"order:{order.number}",
-            wanted=[Wanted(variant=line.variant, quantity=line.quantity) for line in asked],
-            partner=order.partner,
-            seconds=None,
-            is_all_or_nothing=not order.allow_backorder,
-            actor=actor,
-            at=at,
-        )
-    except InsufficientStock:
-        if not order.allow_backorder:
+        with transaction.atomic():
+            order.save()
+    except IntegrityError as error:
+        if "order_reference_once_per_partner" not in str(error):
             raise
+    else:
         return None
-    return promised
-
-
-def _take_over(reservation: Reservation, asked: Sequence[Asked], *, actor: Actor, at: datetime) -> Reservation:
-    held = reservations.hold_for_order(reservation=reservation, actor=actor, at=at)
-    lines = [(line.variant_id, line.quantity) for line in held.lines.order_by("id")]
-    if lines != [(line.variant.pk, line.quantity) for line in asked]:
-        raise InvalidInput.at("reservationId", "The order's lines are not those of the reservation, in its order.")
-    return held
-
-
-def _earlier(partner: Partner, external_reference: str, mark: str) -> Order:
-    earlier = Order.objects.get(partner=partner, external_reference=external_reference)
-    if earlier.fingerprint != mark:
+    earlier = Order.objects.get(partner=order.partner, external_reference=order.external_reference)
+    if earlier.fingerprint != order.fingerprint:
         raise OrderReferenceReused(
-            f"The reference {external_reference} stands for another order.", orderId=earlier.number
+            f"The reference {order.external_reference} stands for another order.", orderId=earlier.number
         )
     return earlier
 
 
-def _fingerprint(asked: Sequence[Asked], ship_to: dict[str, Any], order_type: str) -> str:
-    lines = Counter((line.line_id, line.variant.sku, line.quantity, str(line.unit_price)) for line in asked)
-    canonical = json.dumps([sorted(lines.items()), ship_to, order_type], sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def _promise(
+    order: Order, asked: Sequence[Asked], reservation: Reservation | None, *, actor: Actor, at: datetime
+) -> list[ReservationLine | None]:
+    """Put a promise behind the order; answer its line for each line asked (null where all of it waits)."""
+    if reservation is not None:
+        kept, lines = _take_over(order, asked, reservation, actor=actor, at=at)
+    else:
+        try:
+            kept, _ = reservations.reserve(
+                reference=f"order:{order.number}",
+                wanted=[Wanted(variant=line.variant, quantity=line.quantity) for line in asked],
+                partner=order.partner,
+                seconds=None,
+                is_all_or_nothing=not order.allow_backorder,
+                actor=actor,
+                at=at,
+            )
+        except InsufficientStock:
+            if not order.allow_backorder:
+                raise
+            return [None] * len(asked)
+        lines = list(kept.lines.order_by("id"))
+    order.reservation = kept
+    order.skip_history_when_saving = True  # type: ignore[attr-defined]  # one row tells of the placing
+    order.save(update_fields=["reservation"])
+    del order.skip_history_when_saving  # type: ignore[attr-defined]
+    return list(lines)
+
+
+def _take_over(
+    order: Order, asked: Sequence[Asked], reservation: Reservation, *, actor: Actor, at: datetime
+) -> tuple[Reservation, list[ReservationLine]]:
+    """The promise, and its line for each line asked. Two orders cannot take one: its lock is held from here on."""
+    if reservation.partner_id not in {order.partner_id, order.placed_by_id} - {None}:
+        raise InvalidInput.at("reservationId", "It is somebody else's reservation.")
+    held = reservations.hold_for_order(reservation=reservation, actor=actor, at=at)
+    if Order.objects.filter(reservation=held).exists():
+        raise InvalidInput.at("reservationId", "Another order has taken this reservation over.")
+    left = list(held.lines.prefetch_related("allocations").order_by("id"))
+    matched = []
+    for line in asked:
+        same = (row for row in left if (row.variant_id, row.quantity) == (line.variant.pk, line.quantity))
+        found = next(same, None)
+        if found is None:
+            raise InvalidInput.at("reservationId", f"It does not hold {line.quantity} of {line.variant.sku} in a line.")
+        left.remove(found)
+        matched.append(found)
+    if left:
+        raise InvalidInput.at("reservationId", "It holds lines that are not in the order.")
+    is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in matched)
+    if not is_whole and not order.allow_backorder:
+        raise InvalidInput.at(
+            "reservationId", "It does not hold all units of its lines; allow backorder, or reserve anew."
+        )
+    return held, matched
+
+
+def _fingerprint(order: Order, asked: Sequence[Asked], reservation: Reservation | None) -> str:
+    """All a caller says of an order, and who says it: a channel does not get an order it did not place."""
+    lines = Counter(
+        (line.line_id, line.variant.sku, line.quantity, str(line.unit_price), line.currency) for line in asked
+    )
+    said = [
+        sorted(lines.items()),
+        order.ship_to,
+        order.type,
+        order.placed_by_id,
+        str(order.requested_delivery_date),
+        order.allow_split,
+        order.allow_backorder,
+        str(reservation.public_id) if reservation else None,
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -31,7 +32,8 @@ PLACES: dict[str, str] = {
 
 
 class OverReturn(Problem):
-    """More would come back than was shipped. Data: productId, requested, returnable."""
+    """More would come back than was shipped. Data: productId, requested, returnable; batchNumber where it is
+    one batch that is exceeded."""
 
     code = "over_return"
     title = "More than was shipped"
@@ -77,28 +79,24 @@ def announce(*, order: Order, coming: Sequence[ComingBack], actor: Actor, at: da
     for row in coming:
         wanted[row.line.pk] += row.quantity
     for line in OrderLine.objects.filter(pk__in=wanted).select_related("variant"):
-        if wanted[line.pk] > line.shipped - line.returned:
-            raise OverReturn(
-                f"{wanted[line.pk]} of {line.variant.sku} would come back; {line.shipped - line.returned} can.",
-                productId=line.variant.sku,
-                requested=wanted[line.pk],
-                returnable=line.shipped - line.returned,
-            )
+        _check_returnable(line.variant.sku, wanted[line.pk], line.shipped - line.returned)
+    batches = _batches(coming)
     announced = Return.objects.create(order=order, announced_at=at)
     ReturnLine.objects.bulk_create(
         ReturnLine(
             return_of=announced,
             order_line=row.line,
-            batch=_batch(row, place),
+            batch=batch,
             quantity=row.quantity,
             reason=row.reason,
             serial_number=row.serial_number,
             exchange_for=row.exchange_for,
         )
-        for place, row in enumerate(coming)
+        for row, batch in zip(coming, batches, strict=True)
     )
     for line_id, quantity in wanted.items():
         OrderLine.objects.filter(pk=line_id).update(returned=F("returned") + quantity)
+    Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
     return announced
 
 
@@ -146,12 +144,14 @@ def inspect(*, returned: Return, verdicts: Sequence[Verdict], actor: Actor, at: 
         raise IllegalStep("It was received nowhere.", currentStatus=locked.status)
     bin_ = warehouses.default_location(locked.warehouse)
     postings = []
-    for line, disposition, quantity in _settle(locked, verdicts):
+    settled = _settle(locked, verdicts)
+    for line, disposition, quantity in settled:
         if disposition == Disposition.RESTOCK:
             _check_restock(line, locked.warehouse, at)
         if place := PLACES.get(disposition):
             postings.append(_posting(line, quantity, bin_, place, reason=disposition, reference=locked.number))
     ledger.post(postings, actor=actor, at=at)
+    _write_down(settled)
     return _step(locked, Return.Status.INSPECTED, actor=actor, at=at)
 
 
@@ -172,41 +172,79 @@ def _posting(
     )
 
 
-def _batch(row: ComingBack, place: int) -> Batch | None:
-    """The batch that comes back: the one named, if it was shipped; else the one shipped, if only one was."""
-    shipped = ShipmentLine.objects.filter(order_line=row.line).select_related("batch")
-    batches = {line.batch.number: line.batch for line in shipped if line.batch}
-    if row.batch_number:
-        if row.batch_number not in batches:
+def _check_returnable(sku: str, requested: int, returnable: int, **more: str) -> None:
+    if requested > returnable:
+        raise OverReturn(
+            f"{requested} of {sku} would come back; {returnable} can.",
+            productId=sku,
+            requested=requested,
+            returnable=returnable,
+            **more,
+        )
+
+
+def _batches(coming: Sequence[ComingBack]) -> list[Batch | None]:
+    """The batch of each row: the one named, if it was shipped; else the one shipped, if only one was.
+
+    Of a batch, too, no more comes back than was shipped. Two queries. Raises InvalidInput, OverReturn.
+    """
+    line_ids = {row.line.pk for row in coming}
+    left: dict[int, dict[Batch, int]] = defaultdict(lambda: defaultdict(int))
+    for model, sign in ((ShipmentLine, 1), (ReturnLine, -1)):
+        for line in model.objects.filter(order_line__in=line_ids).select_related("batch"):
+            if line.batch:
+                left[line.order_line_id][line.batch] += sign * line.quantity
+    found: list[Batch | None] = []
+    for place, row in enumerate(coming):
+        here = left[row.line.pk]
+        named = [batch for batch in here if row.batch_number in ("", batch.number)]
+        if row.batch_number and not named:
             raise InvalidInput.at(f"lines[{place}].batchNumber", "This batch was not shipped on the order.")
-        return batches[row.batch_number]
-    return next(iter(batches.values())) if len(batches) == 1 else None
+        if len(named) != 1:
+            found.append(None)
+            continue
+        [batch] = named
+        _check_returnable(row.line.variant.sku, row.quantity, here[batch], batchNumber=batch.number)
+        here[batch] -= row.quantity
+        found.append(batch)
+    return found
 
 
 def _settle(returned: Return, verdicts: Sequence[Verdict]) -> list[tuple[ReturnLine, str, int]]:
     """Which units of which lines get which disposition; every unit exactly one. Raises InvalidInput."""
     left = {line: line.quantity for line in returned.lines.select_related("order_line__variant", "batch")}
-    settled: list[tuple[ReturnLine, str, int]] = []
+    settled: dict[tuple[ReturnLine, str], int] = defaultdict(int)
     for place, verdict in enumerate(verdicts):
-        wanted = verdict.quantity
+        wanted, before = verdict.quantity, sum(left.values())
         for line in left:
             is_meant = line.order_line.variant.sku == verdict.sku and verdict.batch_number in (
                 "",
                 line.batch.number if line.batch else "",
             )
             if is_meant and (units := left[line] if wanted is None else min(wanted, left[line])):
-                settled.append((line, verdict.disposition, units))
+                settled[line, verdict.disposition] += units
                 left[line] -= units
                 wanted = None if wanted is None else wanted - units
-        if wanted or not any(line.order_line.variant.sku == verdict.sku for line in left):
+        if wanted or sum(left.values()) == before:
             raise InvalidInput.at(f"lines[{place}]", f"Not that many of {verdict.sku} came back.")
     if open_lines := [line for line, units in left.items() if units]:
         sku = open_lines[0].order_line.variant.sku
         raise InvalidInput.at("lines", f"Say what becomes of all units; {left[open_lines[0]]} of {sku} are left.")
+    return [(line, disposition, units) for (line, disposition), units in settled.items()]
+
+
+def _write_down(settled: Sequence[tuple[ReturnLine, str, int]]) -> None:
+    """A line of which units were judged differently becomes several, so that each verdict is kept."""
+    judged: set[int] = set()
     for line, disposition, units in settled:
-        if units == line.quantity:
-            ReturnLine.objects.filter(pk=line.pk).update(disposition=disposition)
-    return settled
+        is_first = line.pk not in judged
+        judged.add(line.pk)
+        # A copy without a key is a new row.
+        row = copy(line)
+        row.pk = line.pk if is_first else None
+        row._state.adding = not is_first
+        row.disposition, row.quantity = disposition, units
+        row.save()
 
 
 def _check_restock(line: ReturnLine, warehouse: Warehouse, at: datetime) -> None:
@@ -244,6 +282,7 @@ def _step(returned: Return, status: str, *, actor: Actor, at: datetime, warehous
         event_type=f"return.{status}",
         actor=actor,
         at=at,
+        also=[returned.warehouse.operator_id if returned.warehouse else None],
         returnId=returned.number,
         returnStatus=status,
     )

@@ -54,6 +54,13 @@ class ReservationExpired(Problem):
     title = "The reservation ran out"
 
 
+class HeldByOrder(Problem):
+    """An order has taken this promise over; it ends with the order. Data: reservationId."""
+
+    code = "held_by_order"
+    title = "An order holds this reservation"
+
+
 class ExtensionsUsedUp(Problem):
     code = "extensions_used_up"
     title = "It cannot be extended again"
@@ -113,15 +120,16 @@ def reserve(
 def extend(*, reservation: Reservation, seconds: int, actor: Actor, at: datetime) -> Reservation:
     """Let a living reservation run `seconds` from now, at most EXTENSIONS_MAX times; never shortens it.
 
-    Raises ReservationExpired, IllegalStep (data: status, allowedFrom), ExtensionsUsedUp.
+    Raises ReservationExpired, IllegalStep (data: currentStatus, allowedFrom), HeldByOrder, ExtensionsUsedUp.
     """
     locked, now = _lock_living(reservation)
+    _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "extended")
     if locked.extensions >= EXTENSIONS_MAX:
         raise ExtensionsUsedUp(f"It was extended {EXTENSIONS_MAX} times; commit it, or release it and reserve anew.")
-    if locked.expires_at is not None:
-        locked.expires_at = max(locked.expires_at, now + timedelta(seconds=seconds))
+    longer = now + timedelta(seconds=seconds)
+    locked.expires_at = max(locked.expires_at or longer, longer)
     locked.extensions += 1
     locked.version += 1
     locked.save(update_fields=["expires_at", "extensions", "version"])
@@ -134,11 +142,12 @@ def commit(*, reservation: Reservation, reference: str, actor: Actor, at: dateti
 
     `reference` is written on the movements. Committed twice, the second time changes nothing and answers
     the same. To turn a hold into an order, place the order with the reservation instead.
-    Raises ReservationExpired and IllegalStep.
+    Raises ReservationExpired, IllegalStep and HeldByOrder.
     """
     locked, _ = _lock_living(reservation)
     if locked.state == Reservation.State.COMMITTED:
         return locked
+    _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "committed")
     picks = _use([(kept, kept.open_quantity) for kept in _open_allocations(locked)])
@@ -147,14 +156,16 @@ def commit(*, reservation: Reservation, reference: str, actor: Actor, at: dateti
 
 
 @transaction.atomic
-def release(*, reservation: Reservation, actor: Actor, at: datetime) -> Reservation:
+def release(*, reservation: Reservation, actor: Actor, at: datetime, by_order: bool = False) -> Reservation:
     """Give the promise back; what was not yet consumed is free again. Released twice answers the same.
 
-    Raises IllegalStep for a committed one. One that ran out is ended as expired, which frees it as well.
+    Raises IllegalStep for a committed one, and HeldByOrder unless it is the order that lets it go.
     """
     locked = Reservation.objects.lock().get(pk=reservation.pk)
     if locked.state in {Reservation.State.RELEASED, Reservation.State.EXPIRED}:
         return locked
+    if not by_order:
+        _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "released")
     _free(_open_allocations(locked), actor=actor, at=at)
@@ -354,6 +365,13 @@ def _lock_living(reservation: Reservation) -> tuple[Reservation, datetime]:
     if locked.state == Reservation.State.EXPIRED or (is_open and locked.expires_at and locked.expires_at <= now):
         raise ReservationExpired("It ran out. Reserve again.", reservationId=str(locked.public_id))
     return locked, now
+
+
+def _check_free(reservation: Reservation) -> None:
+    if reservation.state == Reservation.State.OPEN and reservation.expires_at is None:
+        raise HeldByOrder(
+            "An order has taken it over. Cancel the order, or ship it.", reservationId=str(reservation.public_id)
+        )
 
 
 def _has_run_out(reservation: Reservation) -> bool:

@@ -109,7 +109,15 @@ def test_an_order_takes_a_reservation_over_and_it_no_longer_runs_out(api, retail
     order = client.post("/orders", order_of(reservationId=held["reservationId"])).json()
     assert order["reservationId"] == held["reservationId"]
     assert book() == before
-    assert client.get(f"/reservations/{held['reservationId']}").json()["expiresAt"] is None
+    path = f"/reservations/{held['reservationId']}"
+    assert client.get(path).json()["expiresAt"] is None
+    for verb, body in (("release", {}), ("commit", {}), ("extend", {"expiresInSeconds": 60})):
+        refused = client.post(f"{path}/{verb}", body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "held_by_order")
+    assert book() == before
+    twice = client.post("/orders", order_of(reference="PO-2") | {"reservationId": held["reservationId"]})
+    assert (twice.status_code, twice.json()["errors"][0]["field"]) == (422, "reservationId")
+    assert Order.objects.count() == 1
 
 
 @pytest.mark.parametrize("quantity", [6, 8])
@@ -201,7 +209,7 @@ def test_goods_leave_in_two_shipments_and_the_order_follows(api, retailer, shop)
     assert (over.status_code, over.json()["code"], over.json()["open"]) == (409, "over_shipment", 2)
     second = client.post("/shipments", leaving(order, 2, "1Z2")).json()
     assert client.get(path).json()["status"] == "shipped"
-    for shipment, status in ((first, "shipped"), (second, "delivered")):
+    for shipment, status in ((first, "partiallyDelivered"), (second, "delivered")):
         client.post(f"/shipments/{shipment['shipmentId']}/deliver")
         assert client.get(path).json()["status"] == status
     assert book() == {"EARLY/sellable": (0, 0), "LATE/sellable": (8, 0), "EAST/sellable": (20, 0), "-/sellable": (8, 0)}
@@ -391,6 +399,14 @@ def test_a_supplier_sees_of_an_order_only_the_lines_of_its_products(api, retaile
     assert set(told) == {"orderId", "externalReference", "retailPartnerId", "status"}
 
 
+def test_our_own_channel_orders_for_a_retailer_and_both_see_it(api, retailer, stranger, shop):
+    channel = make.make_partner(code="WEB", kind="channel")
+    placed = api(channel).post("/orders", order_of(retailPartnerId="RET-1"))
+    assert (placed.status_code, placed.json()["retailPartnerId"]) == (201, "RET-1")
+    path = f"/orders/{placed.json()['orderId']}"
+    assert [api(who).get(path).status_code for who in (channel, retailer, stranger)] == [200, 200, 404]
+
+
 def test_a_carrier_sees_orders_of_its_warehouses_only(api, retailer, shop):
     order = api(retailer).post("/orders", order_of()).json()
     for granted, status in ((["W1"], 200), (["W2"], 404), (None, 200)):
@@ -402,5 +418,5 @@ def test_a_page_of_orders_costs_the_same_few_queries_however_long(api, retailer,
     client = api(retailer)
     for number in range(6):
         client.post("/orders", order_of(1, f"PO-{number}"))
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(client.get("/orders").json()["items"]) == 6
