@@ -101,7 +101,6 @@ def deliver(*, shipment: Shipment, actor: Actor, at: datetime) -> Shipment:
     locked._change_reason = "shipment delivered"  # type: ignore[attr-defined]  # read by the history
     locked.save()
     Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
-    order.refresh_from_db(fields=["version"])
     is_last = not order.shipments.exclude(status=Shipment.Status.DELIVERED).exists()
     if is_last and order.status == Order.Status.SHIPPED:
         ordering.advance(order=order, status=Order.Status.DELIVERED, actor=actor, at=at)

@@ -237,12 +237,10 @@ def _write_down(settled: Sequence[tuple[ReturnLine, str, int]]) -> None:
     """A line of which units were judged differently becomes several, so that each verdict is kept."""
     judged: set[int] = set()
     for line, disposition, units in settled:
-        is_first = line.pk not in judged
-        judged.add(line.pk)
-        # A copy without a key is a new row.
         row = copy(line)
-        row.pk = line.pk if is_first else None
-        row._state.adding = not is_first
+        if line.pk in judged:
+            row.pk = None  # a copy without its key is a new row
+        judged.add(line.pk)
         row.disposition, row.quantity = disposition, units
         row.save()
 

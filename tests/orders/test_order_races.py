@@ -1,0 +1,112 @@
+"""Orders at the same moment on real connections: a promise has one order, a unit leaves and returns once."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from django.utils import timezone
+
+from orders.models import Order, OrderLine, Shipment
+from orders.operations import fulfilment, ordering, returning
+from orders.operations.fulfilment import Leaving, OverShipment
+from orders.operations.ordering import Asked
+from orders.operations.returning import ComingBack, OverReturn
+from partners.problems import Problem
+from stock import queries
+from stock.models import Level
+from stock.operations import reservations
+from stock.operations.reservations import Wanted
+from tests import make
+from tests.races.crowd import all_at_once
+
+CALLERS = 12
+
+
+@pytest.fixture
+def town(own_database):
+    """A retailer, and 100 sellable units of one batch in one warehouse."""
+    warehouse, variant = make.make_warehouse(), make.make_variant(tracking="batch")
+    make.make_level(variant=variant, warehouse=warehouse, on_hand=100, batch_number="B", expires_on=date(2090, 1, 1))
+    return make.make_partner(), variant, warehouse
+
+
+def place(partner, variant, reference: str, **more):
+    return ordering.place(
+        partner=partner, external_reference=reference, ship_to={}, actor=make.TESTER, at=timezone.now(),
+        asked=[Asked(line_id="1", variant=variant, quantity=10)], **more,
+    )  # fmt: skip
+
+
+def ship(order, line, warehouse, quantity: int, tracking: str):
+    return fulfilment.ship(
+        order=order, warehouse=warehouse, leaving=[Leaving(line=line, quantity=quantity)], carrier="UPS",
+        tracking_number=tracking, actor=make.TESTER, at=timezone.now(),
+    )  # fmt: skip
+
+
+def reserved() -> int:
+    return sum(Level.objects.values_list("reserved", flat=True))
+
+
+@pytest.mark.races
+def test_twelve_orders_want_one_reservation_and_one_gets_it(town):
+    partner, variant, _ = town
+    held, _ = reservations.reserve(
+        reference="cart", wanted=[Wanted(variant=variant, quantity=10)], partner=partner, actor=make.TESTER,
+        at=timezone.now(),
+    )  # fmt: skip
+    results = all_at_once(CALLERS, lambda turn: place(partner, variant, f"PO-{turn}", reservation=held))
+    assert sorted(isinstance(result, Problem) for result in results) == [False] + [True] * (CALLERS - 1)
+    assert (Order.objects.count(), reserved()) == (1, 10)
+
+
+@pytest.mark.races
+def test_twelve_twins_place_one_order(town):
+    partner, variant, _ = town
+    results = all_at_once(CALLERS, lambda turn: place(partner, variant, "PO-1"))
+    assert len({order.pk for order, _ in results}) == 1
+    assert sum(is_new for _, is_new in results) == 1
+    assert reserved() == 10
+
+
+@pytest.mark.races
+def test_of_ten_units_two_fives_leave_and_never_come_back_twice(town):
+    partner, variant, warehouse = town
+    order, _ = place(partner, variant, "PO-1")
+    ordering.confirm(order=order, actor=make.TESTER, at=timezone.now())
+    line = OrderLine.objects.select_related("variant", "reservation_line__variant").get()
+    results = all_at_once(CALLERS, lambda turn: ship(order, line, warehouse, 5, f"1Z{turn}"))
+    assert sum(isinstance(result, Shipment) for result in results) == 2
+    assert all(isinstance(result, Shipment | OverShipment | Problem) for result in results)
+    line.refresh_from_db()
+    assert (line.shipped, Level.objects.get(batch__number="B").on_hand, reserved()) == (10, 90, 0)
+
+    coming = [ComingBack(line=line, quantity=4, reason="not wanted")]
+    backs = all_at_once(
+        CALLERS, lambda turn: returning.announce(order=order, coming=coming, actor=make.TESTER, at=timezone.now())
+    )
+    assert sum(isinstance(back, OverReturn) for back in backs) == CALLERS - 2
+    line.refresh_from_db()
+    assert line.returned == 8
+    assert queries.prove_ledger().differences == []
+
+
+@pytest.mark.races
+def test_cancel_and_ship_at_once_do_one_of_the_two(town):
+    partner, variant, warehouse = town
+    order, _ = place(partner, variant, "PO-1")
+    ordering.confirm(order=order, actor=make.TESTER, at=timezone.now())
+    line = OrderLine.objects.select_related("variant", "reservation_line__variant").get()
+
+    def turn(number: int):
+        if number % 2:
+            return ordering.cancel(order=order, actor=make.TESTER, at=timezone.now())
+        return ship(order, line, warehouse, 10, f"1Z{number}")
+
+    all_at_once(CALLERS, turn)
+    order.refresh_from_db()
+    on_hand = Level.objects.get(batch__number="B").on_hand
+    assert (order.status, on_hand) in {("cancelled", 100), ("shipped", 90)}
+    assert reserved() == 0
+    assert queries.prove_ledger().differences == []
