@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json as jsons
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, connections
+from django.db import ProgrammingError, connection, connections
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
@@ -131,7 +132,19 @@ def own_database(empty_test_database: None, django_db_blocker: Any) -> Iterator[
         finally:
             connections.close_all()
             connection.settings_dict["NAME"] = original
-            _administer(f'DROP DATABASE "{copy}" WITH (FORCE)')
+            _drop(copy)
+
+
+def _drop(name: str) -> None:
+    """An autovacuum worker may be in the copy, which only a superuser may end; it leaves by itself."""
+    for turn in range(100):
+        try:
+            return _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+        except ProgrammingError:
+            if turn == 99:
+                raise
+            time.sleep(0.1)
+    return None
 
 
 def _administer(*statements: str) -> None:
