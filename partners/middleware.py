@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 
 from partners import actors
 
@@ -25,7 +25,8 @@ class RequestIdMiddleware:
         offered = request.headers.get("X-Request-Id", "")
         request_id = offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
         with actors.answering(request_id):
-            response = self.get_response(request)
+            # PostgreSQL keeps no NUL in a text, so nothing can be named by an address that has one.
+            response = HttpResponseNotFound() if "\x00" in request.path else self.get_response(request)
         response["X-Request-Id"] = request_id
         return response
 

@@ -62,7 +62,7 @@ def test_a_suspended_partner_gets_nothing(db):
         assert (answer.status_code, answer.json()["code"]) == (403, "partner_suspended"), (method, path)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/suppliers/", "/orders/x/y/z"])
+@pytest.mark.parametrize("path", ["/nothing", "/suppliers/", "/orders/x/y/z", "/products/a%00b", "/orders/a%00b"])
 def test_an_address_that_is_not_there_is_a_404(retailer, path):
     assert api_of(retailer).get(path).status_code == 404
 
