@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
 from catalog.models import Fitment, Pack, ProductType, SupplierItem, Variant
 from partners.admin import TracedAdmin
@@ -24,6 +25,9 @@ class SupplierItemInline(TabularInline):
     tab = True
     autocomplete_fields = ("supplier",)
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("supplier")
+
 
 class FitmentInline(TabularInline):
     model = Fitment
@@ -34,29 +38,54 @@ class FitmentInline(TabularInline):
 
 @admin.register(Variant)
 class VariantAdmin(TracedAdmin):
-    list_display = ("sku", "name", "brand", "product_type", "gtin", "tracking", "status")
+    list_display = ("product", "brand", "product_type", "gtin", "tracking", "status")
     list_select_related = ("product_type",)
     list_filter = ("product_type", "tracking", "status", "is_parent")
-    search_fields = ("sku", "name", "gtin14")
+    search_fields = ("sku__holds", "name__holds", "gtin14")
+    search_help_text = "SKU, name or GTIN-14"
     autocomplete_fields = ("parent",)
     readonly_fields = ("is_parent", "gtin", "gtin14", "version", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("sku", "name", ("brand", "product_type"), "parent", "attributes")}),
+        (
+            "How it is kept",
+            {"fields": (("tracking", "unit"), ("shelf_life_days", "warranty_months"), "status")},
+        ),
+        ("Record", {"fields": (("gtin", "gtin14"), ("is_parent", "version", "updated_at"))}),
+    )
     inlines = (PackInline, SupplierItemInline, FitmentInline)
+
+    @display(description="Product", ordering="sku", header=True)
+    def product(self, variant: Variant) -> list[str]:
+        return [variant.name, variant.sku]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "sku") if obj else self.readonly_fields
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "attributes":
+            field.widget.attrs["rows"] = 3
+        return field
 
 
 @admin.register(ProductType)
 class ProductTypeAdmin(ModelAdmin):
     list_display = ("code", "name")
     search_fields = ("code", "name")
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 @admin.register(Fitment)
 class FitmentAdmin(ModelAdmin):
     list_display = ("variant", "make", "model", "year_from", "year_to", "engine", "position", "quantity")
     list_select_related = ("variant",)
-    list_filter = ("make",)
-    search_fields = ("variant__sku", "model")
+    search_fields = ("variant__sku__holds", "make", "model")
+    search_help_text = "SKU, make or model"
     autocomplete_fields = ("variant",)
     show_full_result_count = False
+    list_per_page = 50

@@ -307,8 +307,33 @@ UNFOLD = {
     "SITE_HEADER": "Backstock",
     "SITE_SYMBOL": "inventory_2",
     "SHOW_HISTORY": True,
+    # Inline, so that no page asks for a file that is not there.
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+            "%3Cpath fill='%230f766e' d='M1 2h14v4H1zm1 5h12v8H2z'/%3E%3Cpath fill='%23fff' d='M6 9h4v2H6z'/%3E%3C/svg%3E",
+        }
+    ],
     "DASHBOARD_CALLBACK": "inventory_site.dashboard.show",
     "BORDER_RADIUS": "6px",
+    # Petrol; white on 600 and 600 on white both pass WCAG AA (5.5:1).
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .014 180.7)",
+            "100": "oklch(95.3% .03 180.8)",
+            "200": "oklch(91% .06 180.4)",
+            "300": "oklch(82% .09 181.1)",
+            "400": "oklch(72% .11 182.5)",
+            "500": "oklch(60% .118 184.7)",
+            "600": "oklch(51.1% .096 186.4)",
+            "700": "oklch(43.7% .078 188.2)",
+            "800": "oklch(38.6% .063 188.4)",
+            "900": "oklch(33% .054 190)",
+            "950": "oklch(27.7% .046 192.5)",
+        },
+    },
     "SIDEBAR": {
         "show_search": True,
         "navigation": [

@@ -4,93 +4,165 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.http import HttpRequest
-from unfold.admin import TabularInline
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
 
 from orders.models import Order, OrderLine, Return, ReturnLine, Shipment, ShipmentLine
 from orders.operations import fulfilment, ordering
-from partners.admin import DocumentAdmin, run_each
+from partners.admin import DocumentAdmin, LinesInline, ask, run_each
+
+COLOURS = {
+    "pending": "warning",
+    "confirmed": "info",
+    "packed": "info",
+    "shipped": "primary",
+    "delivered": "success",
+    "cancelled": "danger",
+    "announced": "warning",
+    "received": "info",
+    "inspected": "success",
+}
 
 
-class LinesInline(TabularInline):
-    extra = 0
-    can_delete = False
-    tab = True
+class StatusAdmin(DocumentAdmin):
+    """A document whose status is a word in colour."""
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    @display(description="Status", ordering="status", label=COLOURS)
+    def state(self, document: Any) -> tuple[str, str]:
+        return document.status, document.get_status_display()
 
 
 class OrderLineInline(LinesInline):
     model = OrderLine
     fields = ("line_id", "variant", "quantity", "shipped", "returned", "unit_price")
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("variant")
+
 
 class ShipmentLineInline(LinesInline):
     model = ShipmentLine
-    fields = ("order_line", "batch", "quantity", "serial_numbers")
+    fields = readonly_fields = ("product", "batch", "quantity", "serial_numbers")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("order_line__variant", "batch")
+
+    @display(description="Product")
+    def product(self, line: ShipmentLine) -> str:
+        return str(line.order_line.variant)
 
 
 class ReturnLineInline(LinesInline):
     model = ReturnLine
-    fields = ("order_line", "batch", "quantity", "reason", "disposition")
+    fields = readonly_fields = ("product", "batch", "quantity", "reason", "disposition")
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("order_line__variant", "batch")
 
-def may_change(request: HttpRequest, permission: str) -> bool:
-    if request.user.has_perm(permission):
-        return True
-    messages.error(request, "You may look at this, not change it.")
-    return False
+    @display(description="Product")
+    def product(self, line: ReturnLine) -> str:
+        return str(line.order_line.variant)
 
 
 @admin.register(Order)
-class OrderAdmin(DocumentAdmin):
-    list_display = ("number", "partner", "external_reference", "type", "status", "created_at")
+class OrderAdmin(StatusAdmin):
+    list_display = ("number", "partner", "external_reference", "type", "state", "created_at")
     list_select_related = ("partner",)
     list_filter = ("status", "type")
-    search_fields = ("number", "external_reference")
+    search_fields = ("number__exact", "external_reference__exact")
+    search_help_text = "A whole order number or the partner's own"
+    fields = (
+        ("number", "status"),
+        ("partner", "external_reference"),
+        ("type", "requested_delivery_date"),
+        ("allow_split", "allow_backorder"),
+        "ship_to",
+        ("reservation", "created_at"),
+    )
     inlines = (OrderLineInline,)
     actions = ("confirm", "pack", "cancel")
+    actions_detail = ("confirm_this", "pack_this", "cancel_this")
 
-    @admin.action(description="Confirm")
+    @admin.action(description="Confirm", permissions=["step"])
     def confirm(self, request: HttpRequest, queryset: Any) -> None:
-        if may_change(request, "orders.change_order"):
-            run_each(request, queryset, "confirmed", ordering.confirm, "order")
+        run_each(request, queryset, "confirmed", ordering.confirm, "order")
 
-    @admin.action(description="Pack")
+    @admin.action(description="Pack", permissions=["step"])
     def pack(self, request: HttpRequest, queryset: Any) -> None:
-        if may_change(request, "orders.change_order"):
-            run_each(request, queryset, "packed", ordering.pack, "order")
+        run_each(request, queryset, "packed", ordering.pack, "order")
 
-    @admin.action(description="Cancel")
+    @admin.action(description="Cancel", permissions=["step"])
     def cancel(self, request: HttpRequest, queryset: Any) -> None:
-        if may_change(request, "orders.change_order"):
-            run_each(request, queryset, "cancelled", ordering.cancel, "order")
+        run_each(request, queryset, "cancelled", ordering.cancel, "order")
+
+    @action(
+        description="Confirm",
+        icon="check",
+        permissions=["step"],
+        dialog=ask("Confirm this order?", "The partner is told that it will be delivered.", "Confirm"),
+    )
+    def confirm_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self.take_step(request, object_id, "confirmed", ordering.confirm, "order")
+
+    @action(
+        description="Pack",
+        icon="inventory",
+        permissions=["step"],
+        dialog=ask("Is this order packed?", "From now on it waits for its carrier.", "Pack"),
+    )
+    def pack_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self.take_step(request, object_id, "packed", ordering.pack, "order")
+
+    @action(
+        description="Cancel",
+        icon="block",
+        permissions=["step"],
+        dialog=ask("Cancel this order?", "Its stock is free for others at once. This cannot be undone.", "Cancel it"),
+    )
+    def cancel_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self.take_step(request, object_id, "cancelled", ordering.cancel, "order")
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(DocumentAdmin):
-    list_display = ("number", "order", "warehouse", "carrier", "tracking_number", "status", "shipped_at")
+class ShipmentAdmin(StatusAdmin):
+    list_display = ("number", "order", "warehouse", "carrier", "tracking_number", "state", "shipped_at")
     list_select_related = ("order", "warehouse")
-    list_filter = ("status", "carrier")
-    search_fields = ("number", "tracking_number", "order__number")
+    list_filter = ("status", "warehouse")
+    search_fields = ("number__exact", "tracking_number__exact", "order__number__exact")
+    search_help_text = "A whole shipment, tracking or order number"
+    fields = (
+        ("number", "status"),
+        ("order", "warehouse"),
+        ("carrier", "service"),
+        ("tracking_number", "sscc"),
+        ("shipped_at", "delivered_at"),
+    )
     inlines = (ShipmentLineInline,)
     actions = ("deliver",)
+    actions_detail = ("deliver_this",)
 
-    @admin.action(description="Deliver")
+    @admin.action(description="Deliver", permissions=["step"])
     def deliver(self, request: HttpRequest, queryset: Any) -> None:
-        if may_change(request, "orders.change_shipment"):
-            run_each(request, queryset, "delivered", fulfilment.deliver, "shipment")
+        run_each(request, queryset, "delivered", fulfilment.deliver, "shipment")
+
+    @action(
+        description="Deliver",
+        icon="where_to_vote",
+        permissions=["step"],
+        dialog=ask("Has this shipment arrived?", "The partner is told that it was delivered.", "Deliver"),
+    )
+    def deliver_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self.take_step(request, object_id, "delivered", fulfilment.deliver, "shipment")
 
 
 @admin.register(Return)
-class ReturnAdmin(DocumentAdmin):
-    list_display = ("number", "order", "status", "warehouse", "announced_at")
+class ReturnAdmin(StatusAdmin):
+    list_display = ("number", "order", "state", "warehouse", "announced_at")
     list_select_related = ("order", "warehouse")
     list_filter = ("status",)
-    search_fields = ("number", "order__number")
+    search_fields = ("number__exact", "order__number__exact")
+    search_help_text = "A whole return or order number"
+    fields = (("number", "status"), ("order", "warehouse"), "announced_at")
     inlines = (ReturnLineInline,)

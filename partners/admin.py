@@ -1,17 +1,29 @@
-"""Staff pages of the gatehouse, and the two kinds of page the whole house uses."""
+"""Staff pages of the gatehouse, and the kinds of page the whole house uses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import psycopg.errors as pg
+from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404, redirect
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.db.models import CharField
+from django.db.models.lookups import IContains
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_id_token_model, get_refresh_token_model
 from simple_history.admin import SimpleHistoryAdmin
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.dataclasses import ActionDialog
 from unfold.decorators import action
+from unfold.forms import BaseDialogForm
+from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from partners import actors, scopes
 from partners.actors import Actor
@@ -28,10 +40,69 @@ if admin.site.is_registered(Application):
 
 
 ROWS_MAX = 100
+BUSY = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure)
+
+
+@CharField.register_lookup
+class Holds(IContains):
+    """What `icontains` finds, said as ILIKE: the trigram indexes answer it, and not Django's UPPER(…) LIKE."""
+
+    lookup_name = "holds"
+
+    def get_rhs_op(self, connection: Any, rhs: Any) -> str:
+        return f"ILIKE {rhs}"
 
 
 def acting(request: HttpRequest) -> Actor:
     return actors.staff(request.user.pk, request.user.get_username())
+
+
+def said(problem: Problem) -> str:
+    """A refusal as one sentence for staff: the wrong fields' own words where there are some."""
+    found = problem.data.get("errors")
+    return " ".join(row["detail"] for row in found) if found else str(problem)
+
+
+def try_operation(operation: Callable[[], object]) -> str:
+    """Run it; the answer is why it was refused, or nothing when it was done."""
+    try:
+        operation()
+    except Problem as problem:
+        return said(problem)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, BUSY):
+            raise
+        return "Somebody else is working on the same stock. Nothing was done; try again."
+    return ""
+
+
+def run_each(request: HttpRequest, queryset: Any, verb: str, operation: Any, argument: str) -> None:
+    """Call an operation for each row; what refuses is shown with its reason, the others are done."""
+    done = 0
+    rows = list(queryset[: ROWS_MAX + 1])
+    for row in rows[:ROWS_MAX]:
+        call = {argument: row, "actor": acting(request), "at": timezone.now()}
+        if refusal := try_operation(lambda call=call: operation(**call)):
+            messages.error(request, f"{row}: {refusal}")
+        else:
+            done += 1
+    if done:
+        messages.success(request, f"{done} {verb}.")
+    if len(rows) > ROWS_MAX:
+        messages.warning(request, f"Only the first {ROWS_MAX} were tried; choose the others again.")
+
+
+def back_to(request: HttpRequest, url: str) -> HttpResponse:
+    """The answer to a dialog that is done: the page below it, read anew."""
+    return HttpResponse(headers={"HX-Redirect": url}) if request.headers.get("HX-Request") else _found(url)
+
+
+def _found(url: str) -> HttpResponse:
+    return HttpResponse(status=302, headers={"Location": url})
+
+
+def ask(question: str, consequence: str, verb: str, form: type[BaseDialogForm] = BaseDialogForm) -> ActionDialog:
+    return ActionDialog(title=question, description=consequence, form_class=form, form_submit_text=verb)
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -39,6 +110,9 @@ class ReadOnlyAdmin(ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
+    # Tables without end are not counted; none of these is looked up by an autocomplete field.
+    paginator = InfinitePaginator
+    list_disable_select_all = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -49,13 +123,43 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_step_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may take the documents' steps: the staff whose role may change them."""
+        opts = self.model._meta
+        return bool(request.user.has_perm(f"{opts.app_label}.change_{opts.model_name}"))
 
-class TracedAdmin(SimpleHistoryAdmin, ModelAdmin):
+    def take_step(self, request: HttpRequest, object_id: Any, verb: str, operation: Any, argument: str) -> HttpResponse:
+        """One step of one document, asked for in a dialog on its page."""
+        rows = self.get_queryset(request).filter(pk=get_object_or_404(self.get_queryset(request), pk=object_id).pk)
+        run_each(request, rows, verb, operation, argument)
+        opts = self.model._meta
+        return back_to(request, reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[object_id]))
+
+
+class HistoryAdmin(SimpleHistoryAdmin):
+    """The history is for reading: who, in which request, which values. Nothing is brought back from it.
+
+    The library's form of an old version takes a POST from anybody who may look, and would put old states,
+    versions and holds back without any operation. The list says every value that changed.
+    """
+
+    object_history_list_template = "admin/history_list.html"
+    history_list_per_page = 50
+
+    def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        raise PermissionDenied
+
+    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+
+class TracedAdmin(HistoryAdmin, ModelAdmin):
     """Master data: edited in a form, every version kept, nothing deleted. A save is a new version (ETag)."""
 
     show_full_result_count = False
     list_per_page = 50
-    history_list_display = ("actor", "request_id")
+    list_disable_select_all = True
+    warn_unsaved_form = True
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -66,39 +170,98 @@ class TracedAdmin(SimpleHistoryAdmin, ModelAdmin):
         super().save_model(request, obj, form, change)
 
 
-class DocumentAdmin(SimpleHistoryAdmin, ReadOnlyAdmin):
+class DocumentAdmin(HistoryAdmin, ReadOnlyAdmin):
     """Documents: looked at, and moved on by buttons that carry the operations' verbs."""
 
-    history_list_display = ("actor", "request_id")
+
+class LinesInline(TabularInline):
+    """Rows of a document, shown with it and never typed."""
+
+    extra = 0
+    can_delete = False
+    show_title = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
-def run_each(request: HttpRequest, queryset: Any, verb: str, operation: Any, argument: str) -> None:
-    """Call an operation for each row; what refuses is shown with its reason, the others are done."""
-    done = 0
-    for row in queryset[:ROWS_MAX]:
+class PartnerForm(forms.ModelForm):
+    """Says "every warehouse" and "none" apart, which an empty line of codes cannot."""
+
+    every_warehouse = forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["every_warehouse"].initial = self.instance.granted_warehouses is None
+        if codes := self.fields.get("granted_warehouses"):
+            codes.help_text = "Codes with commas between. No code: it sees no warehouse, unless it sees every one."
+
+    def clean_gln(self) -> str:
+        gln: str = self.cleaned_data["gln"]
         try:
-            operation(**{argument: row}, actor=acting(request), at=timezone.now())
-            done += 1
+            partners.check_gln(gln)
         except Problem as problem:
-            messages.error(request, f"{row}: {problem.detail}")
-    if done:
-        messages.success(request, f"{done} {verb}.")
+            raise forms.ValidationError(said(problem)) from problem
+        return gln
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("every_warehouse"):
+            if cleaned.get("granted_warehouses"):
+                self.add_error("granted_warehouses", "Either every warehouse or these; clear one of the two.")
+            cleaned["granted_warehouses"] = None
+        return cleaned
 
 
 @admin.register(Partner)
 class PartnerAdmin(TracedAdmin):
+    form = PartnerForm
     list_display = ("code", "name", "kind", "status", "assortment", "disclosure")
     list_filter = ("kind", "status", "disclosure")
-    search_fields = ("code", "name")
+    search_fields = ("code__holds", "name__holds")
+    search_help_text = "Code or name"
     readonly_fields = ("version", "created_at")
+    fieldsets = (
+        (None, {"fields": (("code", "kind"), "name", ("status", "gln"), "contact_email")}),
+        (
+            "What it may see",
+            {"fields": ("assortment", "every_warehouse", "granted_warehouses", ("disclosure", "disclosure_cap"))},
+        ),
+        ("Record", {"fields": (("version", "created_at"),)}),
+    )
     actions_detail = ("issue_credentials",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "code") if obj else self.readonly_fields
 
-    @action(description="Issue credentials", permissions=["change"])
-    def issue_credentials(self, request: HttpRequest, object_id: int) -> Any:
-        """A new OAuth client with every scope of the partner's kind; its secret is shown this once."""
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "granted_warehouses":
+            kwargs["widget"] = UnfoldAdminTextInputWidget
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @admin.display(boolean=True)
+    def every_warehouse(self, partner: Partner) -> bool:
+        """Shown in the field's place to those who may only look."""
+        return partner.granted_warehouses is None
+
+    def has_issue_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("partners.add_application"))
+
+    @action(
+        description="Issue credentials",
+        icon="key",
+        permissions=["issue"],
+        dialog=ask(
+            "Issue credentials?",
+            "Makes another OAuth client with every scope of the partner's kind. Its secret is shown once.",
+            "Issue",
+        ),
+    )
+    def issue_credentials(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        """The earlier clients keep working, so that two can overlap while one is being replaced."""
         partner = get_object_or_404(Partner, pk=object_id)
         made = partners.issue_credentials(
             partner=partner, granted_scopes=scopes.OF_KIND[partner.kind], actor=acting(request)
@@ -106,29 +269,32 @@ class PartnerAdmin(TracedAdmin):
         messages.warning(
             request, f"Copy it now, it is not shown again. Client id {made.client_id}, secret {made.client_secret}"
         )
-        return redirect("admin:partners_partner_change", partner.pk)
+        return back_to(request, reverse("admin:partners_partner_change", args=[partner.pk]))
 
 
 @admin.register(Application)
 class ApplicationAdmin(ReadOnlyAdmin):
     list_display = ("name", "partner", "client_id", "created")
     list_select_related = ("partner",)
-    search_fields = ("name", "client_id", "partner__code")
+    search_fields = ("name__holds", "client_id", "partner__code__holds")
+    search_help_text = "Name, client id or partner code"
     fields = ("name", "partner", "client_id", "scopes", "created", "updated")
 
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ReadOnlyAdmin):
-    list_display = ("position", "type", "subject", "subject_version", "occurred_at", "actor")
+    list_display = ("__str__", "position", "subject_version", "actor", "occurred_at")
     list_filter = ("type",)
-    search_fields = ("subject",)
+    search_fields = ("subject__exact",)
+    search_help_text = "A whole subject, like order/SO-1KZD-0RC7-WZP9"
 
 
 @admin.register(IdempotencyKey)
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("key", "application", "status", "created_at")
     list_select_related = ("application",)
-    search_fields = ("key",)
+    search_fields = ("key__exact",)
+    search_help_text = "A whole key"
     exclude = ("body",)
 
 

@@ -1,0 +1,163 @@
+"""Levels and movements: looked at, and written by one form that books a movement."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from unfold.decorators import action, display
+from unfold.widgets import (
+    UnfoldAdminDateWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from catalog.models import Variant
+from partners.admin import ReadOnlyAdmin, acting, try_operation
+from stock.admin.search import find, named
+from stock.models import Level, Movement, Warehouse
+from stock.operations import movements
+
+COUNT = "count"
+BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn")
+
+
+class BookingForm(forms.Form):
+    """A movement as the clerk says it: what, where, how many, why."""
+
+    kind = forms.ChoiceField(
+        choices=[*((kind, Movement.Kind(kind).label) for kind in BOOKABLE), (COUNT, "Count (what lies there)")],
+        widget=UnfoldAdminSelectWidget,
+        label="What",
+    )
+    sku = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU")
+    warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)
+    quantity = forms.IntegerField(
+        min_value=-(10**12), max_value=10**12, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Stock units; only an adjustment may be negative. For a count: all that lies there, sellable.",
+    )  # fmt: skip
+    batch_number = forms.CharField(
+        max_length=60,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Needed where the product is tracked by batch.",
+    )
+    expires_on = forms.DateField(
+        required=False, widget=UnfoldAdminDateWidget, help_text="Of a batch that is not known yet."
+    )
+    reason = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget)
+
+    def clean_quantity(self) -> int:
+        quantity: int = self.cleaned_data["quantity"]
+        is_count = self.cleaned_data.get("kind") == COUNT
+        if quantity == 0 and not is_count:
+            raise forms.ValidationError("Nothing would move.")
+        if quantity < 0 and is_count:
+            raise forms.ValidationError("Less than nothing cannot lie there.")
+        return quantity
+
+    def clean_sku(self) -> Variant:
+        variant = Variant.objects.stocked().filter(sku=self.cleaned_data["sku"]).first()
+        if variant is None:
+            raise forms.ValidationError("There is no product with this SKU that can be stocked.")
+        return variant
+
+
+@admin.register(Level)
+class LevelAdmin(ReadOnlyAdmin):
+    list_display = ("product", "place", "batch", "condition", "on_hand", "reserved", "free", "updated_at")
+    list_select_related = ("variant", "location__warehouse", "batch")
+    list_filter = ("condition", "location__warehouse")
+    search_fields = ("variant__sku",)
+    search_help_text = "SKU, name or batch"
+    actions_list = ("book",)
+
+    @display(description="Product", header=True)
+    def product(self, level: Level) -> list[str]:
+        return named(level.variant)
+
+    @display(description="Place", wrapper_class="whitespace-nowrap")
+    def place(self, level: Level) -> str:
+        return str(level.location)
+
+    @display(description="Available")
+    def free(self, level: Level) -> int:
+        return level.available
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return (find(queryset, search_term) if search_term.strip() else queryset), False
+
+    def has_book_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("stock.change_level"))
+
+    @action(description="Book a movement", icon="swap_vert", url_path="book", permissions=["book"])
+    def book(self, request: HttpRequest) -> HttpResponse:
+        """Receive, adjust, count, write off …: one form, one operation, one row in the ledger."""
+        form = BookingForm(request.POST or None, initial={name: request.GET.get(name) for name in ("kind", "sku")})
+        if request.method == "POST" and form.is_valid():
+            if refusal := try_operation(partial(book_as_said, form, request)):
+                form.add_error(None, refusal)
+            else:
+                variant: Variant = form.cleaned_data["sku"]
+                messages.success(request, f"Booked: {form.cleaned_data['quantity']} of {variant.sku}.")
+                if "sku" in request.GET and request.user.has_perm("catalog.view_variant"):
+                    return redirect("admin:catalog_variant_change", variant.pk)
+                return redirect("admin:stock_level_changelist")
+        context = self.admin_site.each_context(request) | {
+            "form": form,
+            "title": "Book a movement",
+            "opts": Level._meta,
+        }
+        return render(request, "admin/stock/level/book.html", context)
+
+
+def book_as_said(form: BookingForm, request: HttpRequest) -> None:
+    """The form's words as the one operation they mean."""
+    fields = dict(form.cleaned_data)
+    kind, quantity, variant = fields.pop("kind"), fields.pop("quantity"), fields.pop("sku")
+    who_and_when: dict[str, Any] = {"actor": acting(request), "at": timezone.now()}
+    if kind == COUNT:
+        movements.set_level(variant=variant, on_hand=quantity, **fields, **who_and_when)
+    else:
+        movements.book(kind=kind, variant=variant, quantity=quantity, **fields, **who_and_when)
+
+
+@admin.register(Movement)
+class MovementAdmin(ReadOnlyAdmin):
+    list_display = ("what", "product", "quantity", "from_place", "to_place", "batch", "why", "occurred_at")
+    list_select_related = ("variant", "batch", "from_location__warehouse", "to_location__warehouse")
+    list_filter = ("kind",)
+    search_fields = ("reference",)
+    search_help_text = "SKU, name, batch, or a whole reference or request id"
+
+    @display(description="Product", header=True)
+    def product(self, movement: Movement) -> list[str]:
+        return named(movement.variant)
+
+    @display(description="Movement", ordering="id", header=True)
+    def what(self, movement: Movement) -> list[str]:
+        return [movement.get_kind_display(), f"#{movement.pk}"]
+
+    @display(description="Reference, by", header=True)
+    def why(self, movement: Movement) -> list[str]:
+        return [movement.reference or movement.reason, movement.actor]
+
+    @display(description="From", header=True)
+    def from_place(self, movement: Movement) -> list[str]:
+        return [str(movement.from_location), movement.from_condition]
+
+    @display(description="To", header=True)
+    def to_place(self, movement: Movement) -> list[str]:
+        return [str(movement.to_location), movement.to_condition]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        words = search_term.strip()
+        others = (Q(reference=words), Q(request_id=words))
+        return (find(queryset, words, *others) if words else queryset), False

@@ -1,0 +1,34 @@
+"""How staff find rows of the stock book: by the words on the box."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+from catalog.models import Variant
+from stock.models import Batch
+
+# More hits than this and the words say too little.
+FOUND_MAX = 200
+
+
+def find(queryset: Any, words: str, *others: Q) -> Any:
+    """Rows of the products or batches the words name, or that fit one of `others`.
+
+    Products and batches are looked up first, so that a ledger without end is read by its own indexes.
+    """
+    variants = Variant.objects.all()
+    for word in words.split():
+        variants = variants.filter(Q(sku__holds=word) | Q(name__holds=word))
+    variant_ids = list(variants.order_by().values_list("pk", flat=True)[:FOUND_MAX])
+    batch_ids = list(Batch.objects.filter(number__holds=words).order_by().values_list("pk", flat=True)[:FOUND_MAX])
+    found = Q(variant_id__in=variant_ids) | Q(batch_id__in=batch_ids)
+    for other in others:
+        found |= other
+    return queryset.filter(found)
+
+
+def named(variant: Variant) -> list[str]:
+    """A product as lists show it: the name, and the SKU below it."""
+    return [variant.name, variant.sku]
