@@ -9,14 +9,29 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from catalog.models import Fitment, Pack, ProductType, SupplierItem, Variant
+from catalog.models import Fitment, KitComponent, Pack, ProductType, SupplierItem, Variant
 from partners.admin import TracedAdmin
 
 
 class PackInline(TabularInline):
     model = Pack
+    fk_name = "variant"
+    autocomplete_fields = ("stocked_as",)
     extra = 0
     tab = True
+
+
+class KitComponentInline(TabularInline):
+    """What makes one kit; a product with stock cannot become one."""
+
+    model = KitComponent
+    fk_name = "kit"
+    extra = 0
+    tab = True
+    autocomplete_fields = ("component",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("component")
 
 
 class SupplierItemInline(TabularInline):
@@ -49,11 +64,11 @@ class VariantAdmin(TracedAdmin):
         (None, {"fields": ("sku", "name", ("brand", "product_type"), "parent", "attributes")}),
         (
             "How it is kept",
-            {"fields": (("tracking", "unit"), ("shelf_life_days", "warranty_months"), "status")},
+            {"fields": (("tracking", "unit"), ("shelf_life_days", "warranty_months"), ("unit_cost", "status"))},
         ),
         ("Record", {"fields": (("gtin", "gtin14"), ("is_parent", "version", "updated_at"))}),
     )
-    inlines = (PackInline, SupplierItemInline, FitmentInline)
+    inlines = (PackInline, KitComponentInline, SupplierItemInline, FitmentInline)
 
     @display(description="Product", ordering="sku", header=True)
     def product(self, variant: Variant) -> list[str]:

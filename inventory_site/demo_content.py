@@ -33,7 +33,7 @@ from partners.operations import feed, partners
 from stock import queries
 from stock.models import Batch, Warehouse
 from stock.operations import movements, reservations, warehouses
-from stock.operations.reservations import InsufficientStock, Wanted
+from stock.operations.promising import InsufficientStock, Wanted
 
 ACTOR = actors.job("demo")
 DATA = Path(__file__).parent / "demo_data"
@@ -63,9 +63,7 @@ def load(report: Callable[[str], None]) -> None:
 
 def access() -> demo_access.DemoAccess:
     own = Variant.objects.filter(supplier_items__supplier__code="SUP-HEATHOUSE", sku__startswith="SAUCE")
-    offers = queries.candidates(
-        variant_ids=own.values_list("pk", flat=True), granted_warehouses=None, at=timezone.now()
-    )
+    offers = queries.candidates(variant_ids=own.values_list("pk", flat=True), partner=None, at=timezone.now())
     best = max(offers, key=lambda offer: offer.available, default=None)
     variant = own.filter(pk=best.variant_id).first() if best else None
     with demo_access.cabinet() as cabinet:

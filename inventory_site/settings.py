@@ -155,7 +155,9 @@ if "postgresql" not in DATABASES["default"]["ENGINE"]:
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 # A lock waited for longer than 2 s is answered with 503 and tried again by the caller; only the
 # web process bounds its statements (wsgi.py), since migrations and imports may take their time.
-DATABASES["default"].setdefault("OPTIONS", {})["options"] = " ".join(
+# Statements of the hot path are prepared after they ran twice; a pooler by transaction cannot have that.
+DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 2 if env.bool("DATABASE_PREPARE", True) else None
+DATABASES["default"]["OPTIONS"]["options"] = " ".join(
     f"-c {name}={value}"
     for name, value in {
         "timezone": "UTC",

@@ -9,17 +9,18 @@ Source of the invariants: on_hand = sum of movements, reserved = sum of open all
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
-from catalog.models import SupplierItem
-from partners import actors, outbox
+from partners import actors
 from partners.actors import Actor
 from partners.problems import InvalidInput, Problem
+from stock import prepared, serials
 from stock.models import Location, Movement
 
 ON_HAND_MAX = 10**15
@@ -46,7 +47,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Posting:
-    """So many units from one place to another, and why. `from_promise` units leave with their promise."""
+    """So many units from one place to another, and why. `from_promise` units leave with their promise.
+
+    They belong to `owner_id` (null: to us) before and after. A variant tracked by serial number names the
+    `serials` that go, one for each unit.
+    """
 
     variant_id: int
     batch_id: int | None
@@ -58,6 +63,11 @@ class Posting:
     reference: str = ""
     corrects_id: int | None = None
     from_promise: bool = False
+    owner_id: int | None = None
+    serials: tuple[str, ...] = ()
+
+    def side(self, place: Place) -> Key:
+        return self.variant_id, place.location_id, self.batch_id, place.condition, self.owner_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,21 +79,23 @@ class LockedLevel:
     location_id: int
     batch_id: int | None
     condition: str
+    owner_id: int | None
     on_hand: int
     reserved: int
     version: int
 
     @property
     def key(self) -> Key:
-        return self.variant_id, self.location_id, self.batch_id, self.condition
+        return self.variant_id, self.location_id, self.batch_id, self.condition, self.owner_id
 
     @property
     def available(self) -> int:
         return self.on_hand - self.reserved
 
 
-Key = tuple[int, int, int | None, str]
-COLUMNS = "id, variant_id, location_id, batch_id, condition, on_hand, reserved, version"
+# variant, location, batch, condition, owner
+Key = tuple[int, int, int | None, str, int | None]
+COLUMNS = "id, variant_id, location_id, batch_id, condition, owner_id, on_hand, reserved, version"
 
 
 def virtual(kind: Location.Kind) -> Place:
@@ -95,15 +107,19 @@ def ensure(keys: Iterable[Key]) -> list[int]:
 
     Two who make the same level at once wait for one another here, before any lock is taken.
     """
-    wanted = sorted(set(keys), key=lambda key: (key[0], key[1], key[2] or 0, key[3]))
+    wanted = sorted(set(keys), key=lambda key: (key[0], key[1], key[2] or 0, key[3], key[4] or 0))
     if not wanted:
         return []
     columns = [list(column) for column in zip(*wanted, strict=True)]
-    source = "unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[]) AS k (variant_id, location_id, batch_id, condition)"
+    source = (
+        "unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])"
+        " AS k (variant_id, location_id, batch_id, condition, owner_id)"
+    )
     find = f"""
         SELECT level.id FROM {source} JOIN stock_level level
             ON level.variant_id = k.variant_id AND level.location_id = k.location_id
             AND level.batch_id IS NOT DISTINCT FROM k.batch_id AND level.condition = k.condition
+            AND level.owner_id IS NOT DISTINCT FROM k.owner_id
          ORDER BY level.id
     """
     with connection.cursor() as cursor:
@@ -113,8 +129,8 @@ def ensure(keys: Iterable[Key]) -> list[int]:
             cursor.execute(
                 f"""
                 INSERT INTO stock_level
-                    (variant_id, location_id, batch_id, condition, on_hand, reserved, version, updated_at)
-                SELECT variant_id, location_id, batch_id, condition, 0, 0, 0, clock_timestamp() FROM {source}
+                    (variant_id, location_id, batch_id, condition, owner_id, on_hand, reserved, version, updated_at)
+                SELECT variant_id, location_id, batch_id, condition, owner_id, 0, 0, 0, clock_timestamp() FROM {source}
                 ON CONFLICT DO NOTHING
                 """,
                 columns,
@@ -143,6 +159,97 @@ def lock_variants(variant_ids: Iterable[int]) -> dict[int, LockedLevel]:
         return {level.id: level for level in _levels(cursor)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewLine:
+    """A line of a reservation to be kept: what was asked for, and the picks (level id, quantity) that hold it.
+
+    `kit_line` is the place of the kit's line among the lines given, for a component of a kit.
+    """
+
+    variant_id: int
+    warehouse_code: str
+    quantity: int
+    picks: Sequence[tuple[int, int]]
+    kit_line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The header of a reservation to be made; see Reservation for the meaning of each."""
+
+    public_id: UUID
+    partner_id: int | None
+    reference: str
+    channel: str
+    fingerprint: str
+    seconds: int | None
+    actor: Actor
+    at: datetime
+
+    @property
+    def columns(self) -> list[Any]:
+        return [
+            self.public_id, self.partner_id, self.reference, self.channel, self.fingerprint, self.seconds,
+        ]  # fmt: skip
+
+
+def claim(header: Claim) -> tuple[int, datetime | None] | None:
+    """Insert a reservation without lines: its id and end, or None where the reference is taken.
+
+    Twins wait here for one another, on the unique index, before any level is locked.
+    """
+    rows = prepared.fetch(
+        "SELECT id, expires_at FROM stock_claim(%s, %s, %s, %s, %s, %s, %s, %s)",
+        [*header.columns, header.actor.label, header.at],
+    )
+    return rows[0] if rows and rows[0][0] is not None else None
+
+
+def keep(lines: Sequence[NewLine], *, reservation_ids: Sequence[int], actor: Actor, at: datetime) -> list[int] | None:
+    """Write the lines of claimed reservations (one id for each line) and reserve what they pick.
+
+    Locks the levels in id order and looks again; returns the lines' ids, or None when some pick no longer
+    stands, and then nothing was written.
+    """
+    [(line_ids,)] = prepared.fetch(
+        f"SELECT stock_keep(%s::bigint[], {LINES_SQL}, %s, %s, %s)",
+        [
+            prepared.bigints(reservation_ids), *_columns(lines), actor.label, actors.current_request_id(), at,
+        ],
+    )  # fmt: skip
+    return line_ids  # type: ignore[no-any-return]
+
+
+def promise_new(header: Claim, lines: Sequence[NewLine]) -> tuple[int | None, datetime | None, list[int] | None]:
+    """`claim` and `keep` in one statement, for who has looked without locks.
+
+    Returns (id, end, line ids): no id where the reference is taken; no line ids where the picks no longer
+    stand. In both cases nothing was written.
+    """
+    [row] = prepared.fetch(
+        f"SELECT id, expires_at, lines FROM stock_promise(%s, %s, %s, %s, %s, %s, {LINES_SQL}, %s, %s, %s)",
+        [
+            *header.columns, *_columns(lines), header.actor.label, actors.current_request_id(), header.at,
+        ],
+    )  # fmt: skip
+    return row
+
+
+LINES_SQL = "%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[]"
+
+
+def _columns(lines: Sequence[NewLine]) -> list[Any]:
+    """Lines and picks as the arrays the functions take; places count from one, as PostgreSQL's do."""
+    picks = [(place, *pick) for place, line in enumerate(lines, 1) for pick in line.picks]
+    return [
+        prepared.bigints(line.variant_id for line in lines),
+        [line.warehouse_code for line in lines],
+        prepared.bigints(line.quantity for line in lines),
+        prepared.bigints(None if line.kit_line is None else line.kit_line + 1 for line in lines),
+        *(prepared.bigints(pick[column] for pick in picks) for column in range(3)),
+    ]
+
+
 def promise(changes: Mapping[int, int], *, actor: Actor, at: datetime) -> None:
     """Add to (or, below zero, take from) what is reserved, by level id. The caller holds the locks."""
     _apply({level_id: (0, quantity) for level_id, quantity in changes.items() if quantity}, actor=actor, at=at)
@@ -161,18 +268,18 @@ def post(postings: Iterable[Posting], *, actor: Actor, at: datetime, occurred_at
     deltas: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
     for entry in entries:
         if not entry.source.is_virtual:
-            delta = deltas[(entry.variant_id, entry.source.location_id, entry.batch_id, entry.source.condition)]
+            delta = deltas[entry.side(entry.source)]
             delta[0] -= entry.quantity
             delta[1] -= entry.quantity if entry.from_promise else 0
         if not entry.target.is_virtual:
-            deltas[(entry.variant_id, entry.target.location_id, entry.batch_id, entry.target.condition)][0] += (
-                entry.quantity
-            )
+            deltas[entry.side(entry.target)][0] += entry.quantity
     levels = lock(ensure(deltas))
     changes = {level.id: (deltas[level.key][0], deltas[level.key][1]) for level in levels.values()}
     _check(levels, changes)
     _apply(changes, actor=actor, at=at)
-    return _write(entries, actor=actor, occurred_at=occurred_at or at)
+    movement_ids = _write(entries, actor=actor, occurred_at=occurred_at or at)
+    serials.move(entries, movement_ids, {level.key: level.id for level in levels.values()}, at=at)
+    return movement_ids
 
 
 def _check(levels: Mapping[int, LockedLevel], changes: Mapping[int, tuple[int, int]]) -> None:
@@ -222,6 +329,7 @@ def _write(entries: list[Posting], *, actor: Actor, occurred_at: datetime) -> li
             entry.reason,
             entry.reference,
             entry.corrects_id,
+            entry.owner_id,
         )
         for entry in entries
     ]
@@ -231,10 +339,10 @@ def _write(entries: list[Posting], *, actor: Actor, occurred_at: datetime) -> li
             """
             INSERT INTO stock_movement
                 (variant_id, batch_id, quantity, from_location_id, from_condition, to_location_id, to_condition,
-                 kind, reason, reference, corrects_id, actor, request_id, occurred_at, recorded_at)
+                 kind, reason, reference, corrects_id, owner_id, actor, request_id, occurred_at, recorded_at)
             SELECT e.*, %s, %s, %s, clock_timestamp()
               FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
-                          %s::text[], %s::text[], %s::text[], %s::bigint[]) AS e
+                          %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[]) AS e
             RETURNING id
             """,
             [actor.label, actors.current_request_id(), occurred_at, *columns],
@@ -243,49 +351,10 @@ def _write(entries: list[Posting], *, actor: Actor, occurred_at: datetime) -> li
 
 
 def _tell(ids: list[int], *, actor: Actor, at: datetime) -> None:
-    """One `inventory.updated` for each variant and warehouse touched, with the levels as they are now."""
+    """One `inventory.updated` for each variant, warehouse and owner touched, with the levels as they are now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT level.variant_id, variant.sku, warehouse.code, batch.number, batch.expires_on, level.condition,
-                   level.on_hand, level.reserved, level.version
-              FROM stock_level level
-              JOIN catalog_variant variant ON variant.id = level.variant_id
-              JOIN stock_location location ON location.id = level.location_id
-              JOIN stock_warehouse warehouse ON warehouse.id = location.warehouse_id
-              LEFT JOIN stock_batch batch ON batch.id = level.batch_id
-             WHERE level.id = ANY(%s) ORDER BY level.id
-            """,
-            [ids],
-        )
-        rows = cursor.fetchall()
-    suppliers: dict[int, set[int]] = defaultdict(set)
-    variant_ids = {row[0] for row in rows}
-    for variant_id, supplier_id in SupplierItem.objects.filter(variant__in=variant_ids).values_list(
-        "variant", "supplier"
-    ):
-        suppliers[variant_id].add(supplier_id)
-    grouped: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
-    for variant_id, sku, warehouse, number, expires_on, condition, on_hand, reserved, version in rows:
-        grouped[(variant_id, sku, warehouse)].append(
-            {
-                "batchNumber": number,
-                "expirationDate": expires_on.isoformat() if expires_on else None,
-                "condition": condition,
-                "inventoryLevel": on_hand,
-                "reservedQuantity": reserved,
-                "availableQuantity": on_hand - reserved,
-                "version": version,
-            }
-        )
-    for (variant_id, sku, warehouse), levels in grouped.items():
-        outbox.record(
-            "inventory.updated",
-            subject=f"inventory/{warehouse}/{sku}",
-            payload={"productId": sku, "warehouseLocation": warehouse, "levels": levels},
-            actor=actor,
-            at=at,
-            about_stock=(warehouse, suppliers[variant_id]),
+            "SELECT stock_tell(%s::bigint[], %s, %s, %s)", [ids, actor.label, actors.current_request_id(), at]
         )
 
 

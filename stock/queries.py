@@ -9,8 +9,11 @@ from typing import Any
 
 from django.db import connection
 
+from partners.models import Partner
+from stock import prepared, serials
 from stock.allocation import Candidate
 from stock.models.level import FROM_SQL, SELLABLE_SQL
+from stock.models.ownership import GRANTED_SQL
 
 
 def database_now() -> datetime:
@@ -28,21 +31,28 @@ class Offer(Candidate):
     batch_number: str
 
 
-def candidates(*, variant_ids: Iterable[int], granted_warehouses: list[str] | None, at: datetime) -> list[Offer]:
-    """Free, sellable units of these variants, level by level. One query, index level_one_per_place."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT level.id, level.variant_id, warehouse.code, batch.expires_on, level.on_hand - level.reserved,
-                   coalesce(batch.number, '')
-              FROM {FROM_SQL}
-             WHERE level.variant_id = ANY(%s) AND level.on_hand > level.reserved AND {SELLABLE_SQL}
-               AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
-             ORDER BY level.id
-            """,
-            [sorted(set(variant_ids)), at, granted_warehouses, granted_warehouses],
-        )
-        rows = cursor.fetchall()
+CANDIDATES = f"""
+    SELECT level.id, level.variant_id, warehouse.code, batch.expires_on, level.on_hand - level.reserved,
+           coalesce(batch.number, '')
+      FROM {FROM_SQL}
+     WHERE level.variant_id = ANY(%s::bigint[]) AND level.on_hand > level.reserved AND {SELLABLE_SQL}
+       AND {GRANTED_SQL} AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
+"""
+
+
+def candidates(
+    *, variant_ids: Iterable[int], partner: Partner | None, at: datetime, minimum_days: int = 0
+) -> list[Offer]:
+    """Free, sellable units a partner (None: we ourselves) may be promised, level by level.
+
+    One query, index level_one_per_place.
+    """
+    granted = partner.granted_warehouses if partner else None
+    partner_id = partner.pk if partner else None
+    rows = prepared.fetch(
+        CANDIDATES,
+        [prepared.bigints(sorted(set(variant_ids))), at, minimum_days, partner_id, partner_id, granted, granted],
+    )
     return [
         Offer(
             level_id=level_id,
@@ -68,6 +78,8 @@ class Position:
     expires_on: Any
     hold_state: str | None
     condition: str
+    owner_id: int | None
+    owner_code: str | None
     is_sellable: bool
     on_hand: int
     reserved: int
@@ -79,19 +91,23 @@ def positions(
     *,
     variant_ids: Iterable[int],
     at: datetime,
-    granted_warehouses: list[str] | None = None,
+    partner: Partner | None = None,
     warehouse_code: str | None = None,
     batch_number: str | None = None,
 ) -> list[Position]:
-    """The levels of these variants, by warehouse, expiry and batch. One query."""
+    """The levels of these variants a partner may see (None: all), by warehouse, expiry and batch. One query."""
+    granted = partner.granted_warehouses if partner else None
+    partner_id = partner.pk if partner else None
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT level.id AS level_id, level.variant_id, variant.sku, warehouse.code AS warehouse_code,
                    batch.number AS batch_number, batch.expires_on, batch.hold_state, level.condition,
+                   level.owner_id, owner.code AS owner_code,
                    ({SELLABLE_SQL}) AS is_sellable, level.on_hand, level.reserved, level.version, level.updated_at
               FROM {FROM_SQL} JOIN catalog_variant variant ON variant.id = level.variant_id
-             WHERE level.variant_id = ANY(%s)
+              LEFT JOIN partners_partner owner ON owner.id = level.owner_id
+             WHERE level.variant_id = ANY(%s) AND (%s OR {GRANTED_SQL})
                AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
                AND (%s::text IS NULL OR warehouse.code = %s::text)
                AND (%s::text IS NULL OR batch.number = %s::text)
@@ -99,9 +115,13 @@ def positions(
             """,
             [
                 at,
+                0,
                 sorted(set(variant_ids)),
-                granted_warehouses,
-                granted_warehouses,
+                partner is None,
+                partner_id,
+                partner_id,
+                granted,
+                granted,
                 warehouse_code,
                 warehouse_code,
                 batch_number,
@@ -114,14 +134,14 @@ def positions(
 
 LEVELS_AND_LEDGER = """
     WITH sides AS (
-        SELECT variant_id, batch_id, to_location_id AS location_id, to_condition AS condition, quantity
+        SELECT variant_id, batch_id, owner_id, to_location_id AS location_id, to_condition AS condition, quantity
           FROM stock_movement WHERE to_location_id > 0
         UNION ALL
-        SELECT variant_id, batch_id, from_location_id, from_condition, -quantity
+        SELECT variant_id, batch_id, owner_id, from_location_id, from_condition, -quantity
           FROM stock_movement WHERE from_location_id > 0
     ), booked AS (
-        SELECT variant_id, batch_id, location_id, condition, sum(quantity) AS on_hand
-          FROM sides GROUP BY 1, 2, 3, 4
+        SELECT variant_id, batch_id, owner_id, location_id, condition, sum(quantity) AS on_hand
+          FROM sides GROUP BY 1, 2, 3, 4, 5
     ), promised AS (
         SELECT level_id, sum(quantity - consumed - freed) AS reserved
           FROM stock_allocation WHERE quantity > consumed + freed GROUP BY 1
@@ -131,6 +151,7 @@ LEVELS_AND_LEDGER = """
       FROM stock_level level
       FULL JOIN booked ON booked.variant_id = level.variant_id AND booked.location_id = level.location_id
        AND coalesce(booked.batch_id, 0) = coalesce(level.batch_id, 0) AND booked.condition = level.condition
+       AND coalesce(booked.owner_id, 0) = coalesce(level.owner_id, 0)
       FULL JOIN promised ON promised.level_id = level.id
      WHERE coalesce(level.on_hand, 0) <> coalesce(booked.on_hand, 0)
         OR coalesce(level.reserved, 0) <> coalesce(promised.reserved, 0)
@@ -180,4 +201,5 @@ def prove_ledger(*, limit: int = 20) -> Proof:
         ]
         cursor.execute(ORPHANS, [limit])
         differences += [row[0] for row in cursor.fetchall()]
+    differences += serials.differences()
     return Proof(movements=movements, levels=levels, differences=differences)

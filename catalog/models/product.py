@@ -66,6 +66,10 @@ class Variant(models.Model):
     shelf_life_days = models.PositiveIntegerField(null=True, blank=True)
     warranty_months = models.PositiveIntegerField(null=True, blank=True)
     unit = models.CharField(max_length=20, default="each", help_text="The unit it is counted in.")
+    unit_cost = models.DecimalField(
+        max_digits=14, decimal_places=4, null=True, blank=True,
+        help_text="What one costs us, in the currency of the books; weighs counts and adjustments.",
+    )  # fmt: skip
     status = models.CharField(max_length=12, choices=Status, default=Status.ACTIVE)
     version = models.PositiveIntegerField(default=1, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -103,6 +107,10 @@ class Pack(models.Model):
     name = models.CharField(max_length=20)
     quantity = models.PositiveIntegerField(help_text="Stock units in one pack.")
     gtin14 = models.CharField("GTIN-14", max_length=14, blank=True)
+    stocked_as = models.ForeignKey(
+        Variant, on_delete=models.PROTECT, null=True, blank=True, related_name="unpacks_into",
+        help_text="The SKU whole packs are kept under, where they are; a break turns one into its units.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["variant_id", "quantity"]

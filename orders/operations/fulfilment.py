@@ -16,7 +16,8 @@ from partners.actors import Actor
 from partners.problems import Conflict, IllegalStep, InvalidInput, Problem
 from stock.models import Level, Reservation, Warehouse
 from stock.operations import reservations
-from stock.operations.reservations import Departure, InsufficientStock
+from stock.operations.departures import Departure
+from stock.operations.promising import InsufficientStock
 
 
 class OverShipment(Problem):
@@ -147,6 +148,7 @@ def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, a
             quantity=row.quantity,
             warehouse=shipment.warehouse,
             batch_number=row.batch_number,
+            serials=row.serial_numbers,
         )
         for row in leaving
         if row.line.reservation_line
@@ -157,7 +159,7 @@ def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, a
             f"Nothing of {row.line.variant.sku} is promised to this order yet.",
             shortages=[{"productId": row.line.variant.sku, "requested": row.quantity, "available": 0}],
         )
-    taken = reservations.consume(reservation=kept, departures=departures, reference=shipment.number, actor=actor, at=at)
+    taken = reservations.consume(reservation=kept, leaving=departures, reference=shipment.number, actor=actor, at=at)
     for place, (row, picks) in enumerate(zip(leaving, taken, strict=True)):
         ShipmentLine.objects.bulk_create(_lines(shipment, row, picks, f"lines[{place}]"))
         OrderLine.objects.filter(pk=row.line.pk).update(shipped=F("shipped") + row.quantity)
@@ -168,6 +170,8 @@ def _lines(shipment: Shipment, row: Leaving, picks: Sequence[tuple[Level, int]],
     by_batch: dict[int | None, int] = defaultdict(int)
     for level, quantity in picks:
         by_batch[level.batch_id] += quantity
+    if any(level.variant_id != row.line.variant_id for level, _ in picks):
+        by_batch = {None: row.quantity}  # a kit; which batches its parts are of, the ledger says
     if row.serial_numbers and len(by_batch) > 1:
         raise InvalidInput.at(
             f"{field}.batchNumber", "Units of several batches leave; name the batch of these serials."

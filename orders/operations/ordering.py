@@ -26,7 +26,7 @@ from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, InvalidInput
 from stock.models import Allocation, Reservation, ReservationLine, Warehouse
 from stock.operations import reservations
-from stock.operations.reservations import InsufficientStock, Wanted
+from stock.operations.promising import InsufficientStock, Wanted
 
 Status = Order.Status
 STEPS: dict[str, tuple[Status, ...]] = {

@@ -82,7 +82,7 @@ class Availability(Door):
         for position in queries.positions(
             variant_ids=[variant.pk for variant in variants.values()],
             at=at,
-            granted_warehouses=self.partner.granted_warehouses,
+            partner=self.partner,
         ):
             found[position.sku].append(position)
         lines = [self.line(asked, found[asked["sku"]], explain=fields["explain"]) for asked in fields["lines"]]

@@ -188,7 +188,7 @@ class ProductInventory(Door):
         found = queries.positions(
             variant_ids=[variant.pk],
             at=timezone.now(),
-            granted_warehouses=self.partner.granted_warehouses,
+            partner=self.partner,
             warehouse_code=warehouse,
             batch_number=batch_number,
         )
@@ -229,7 +229,7 @@ def lock_product(variant: Variant, warehouse: Warehouse) -> None:
     """
     if not ledger.lock_variants([variant.pk]):
         bin_ = warehouse.locations.get(is_default=True)
-        ledger.lock(ledger.ensure([(variant.pk, bin_.pk, None, Level.Condition.SELLABLE)]))
+        ledger.lock(ledger.ensure([(variant.pk, bin_.pk, None, Level.Condition.SELLABLE, None)]))
 
 
 def etag_of(variant: Variant, partner: Partner, warehouse: str | None = None) -> str:

@@ -21,7 +21,8 @@ from partners.problems import InvalidInput
 from stock.api.inventory import find_warehouse
 from stock.models import Allocation, Reservation
 from stock.operations import reservations
-from stock.operations.reservations import SECONDS_DEFAULT, SECONDS_MAX, Wanted
+from stock.operations.promising import Wanted
+from stock.operations.reservations import SECONDS_DEFAULT, SECONDS_MAX
 
 LINES_MAX = 500
 

@@ -1,16 +1,39 @@
 from stock.models.batch import Batch
+from stock.models.count import Count, CountLine
+from stock.models.inbound import Inbound
 from stock.models.level import Level
 from stock.models.movement import Movement
+from stock.models.ownership import OwnerGrant
+from stock.models.reason import Reason
+from stock.models.recall import Recall
 from stock.models.reservation import Allocation, Reservation, ReservationLine
+from stock.models.rule import PromiseRule
+from stock.models.seal import Seal, Snapshot, SnapshotLevel
+from stock.models.serial import Serial, SerialMovement
+from stock.models.transfer import Transfer, TransferLine
 from stock.models.warehouse import Location, Warehouse
 
 __all__ = [
     "Allocation",
     "Batch",
+    "Count",
+    "CountLine",
+    "Inbound",
     "Level",
     "Location",
     "Movement",
+    "OwnerGrant",
+    "PromiseRule",
+    "Reason",
+    "Recall",
     "Reservation",
     "ReservationLine",
+    "Seal",
+    "Serial",
+    "SerialMovement",
+    "Snapshot",
+    "SnapshotLevel",
+    "Transfer",
+    "TransferLine",
     "Warehouse",
 ]

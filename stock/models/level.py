@@ -9,16 +9,16 @@ from django.db.models.expressions import RawSQL
 from catalog.models import Variant
 from partners.models import Partner
 from stock.models.batch import Batch
+from stock.models.ownership import visible_to
 from stock.models.warehouse import Location
 
-# The one predicate of what may be promised on a moment; ATP, allocation and picking all use it. A batch
-# is sellable through the end of its expiry date where it lies. SQL, since the ledger's door speaks it too;
-# `level`, `location`, `warehouse`, `batch` are the tables' aliases, %s is the moment.
+# The one predicate of what may be promised on a moment; ATP, allocation and picking all use it: condition
+# sellable, warehouse active, batch released, and good through the end of its date where it lies, with so many
+# days to spare. The function is in the database (migration 0004), since the ledger's door uses it there too;
+# `level`, `location`, `warehouse`, `batch` are the tables' aliases, the parameters are moment and days.
 SELLABLE_SQL = """
-    level.condition = 'sellable' AND warehouse.is_active
-    AND (batch.id IS NULL OR (
-        batch.hold_state = 'released'
-        AND (batch.expires_on IS NULL OR batch.expires_on >= (%s AT TIME ZONE warehouse.time_zone)::date)))
+    stock_is_sellable(level.condition, warehouse.is_active, batch.hold_state, batch.expires_on, warehouse.time_zone,
+                      %s, %s)
 """
 FROM_SQL = """
     stock_level level
@@ -30,8 +30,8 @@ FROM_SQL = """
 
 class LevelQuerySet(models.QuerySet["Level"]):
     def for_partner(self, partner: Partner) -> LevelQuerySet:
-        """Levels of the partner's assortment in the warehouses it is granted."""
-        levels = self.filter(variant__in=Variant.objects.for_partner(partner))
+        """Levels of the partner's assortment in the warehouses it is granted; of others' stock only what they grant."""
+        levels = self.filter(visible_to(partner), variant__in=Variant.objects.for_partner(partner))
         if partner.granted_warehouses is not None:
             levels = levels.filter(location__warehouse__code__in=partner.granted_warehouses)
         return levels
@@ -39,7 +39,7 @@ class LevelQuerySet(models.QuerySet["Level"]):
     def with_sellable(self, *, at: datetime) -> LevelQuerySet:
         """Annotates `is_sellable`: whether what lies here may be promised at this moment."""
         inner = f"SELECT {SELLABLE_SQL} FROM {FROM_SQL} WHERE level.id = stock_level.id"
-        return self.annotate(is_sellable=RawSQL(inner, [at], output_field=models.BooleanField()))
+        return self.annotate(is_sellable=RawSQL(inner, [at, 0], output_field=models.BooleanField()))
 
     def lock(self) -> LevelQuerySet:
         """Locks the rows in id order, the one order of the house; foreign keys onto them may still be written."""
@@ -58,10 +58,14 @@ class Level(models.Model):
         QUARANTINE = "quarantine", "Quarantine"
         DAMAGED = "damaged", "Damaged"
 
-    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="levels")
+    # level_one_per_place begins with the variant and serves as its index.
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="levels", db_index=False)
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="levels")
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="levels")
     condition = models.CharField(max_length=10, choices=Condition, default=Condition.SELLABLE)
+    owner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="Empty: it is ours."
+    )
     on_hand = models.BigIntegerField(default=0)
     reserved = models.BigIntegerField(default=0)
     version = models.BigIntegerField(default=0)
@@ -71,10 +75,12 @@ class Level(models.Model):
 
     class Meta:
         ordering = ["variant_id", "id"]
-        indexes = [models.Index(fields=["updated_at"], name="level_by_update")]
+        # No index over on_hand, reserved, version or updated_at: it would take HOT updates away from every reserve.
         constraints = [
             models.UniqueConstraint(
-                fields=["variant", "location", "batch", "condition"], name="level_one_per_place", nulls_distinct=False
+                fields=["variant", "location", "batch", "condition", "owner"],
+                name="level_one_per_place",
+                nulls_distinct=False,
             ),
             models.CheckConstraint(
                 condition=Q(reserved__gte=0, reserved__lte=F("on_hand")), name="level_reserved_within_on_hand"

@@ -6,13 +6,14 @@ from django.db.models import F, Q
 from catalog.models import Variant
 from partners.models import Partner
 from stock.models.batch import Batch
+from stock.models.ownership import visible_to
 from stock.models.warehouse import Location, Warehouse
 
 
 class MovementQuerySet(models.QuerySet["Movement"]):
     def for_partner(self, partner: Partner) -> MovementQuerySet:
         """Movements of the partner's assortment that touch a warehouse it is granted."""
-        rows = self.filter(variant__in=Variant.objects.for_partner(partner))
+        rows = self.filter(visible_to(partner), variant__in=Variant.objects.for_partner(partner))
         if partner.granted_warehouses is None:
             return rows
         granted = Location.objects.filter(
@@ -40,13 +41,30 @@ class Movement(models.Model):
         TRANSFER_IN = "transferIn", "Transfer in"
         SHIPMENT = "shipment", "Shipment"
         DISPOSITION = "disposition", "Disposition"
+        MOVE = "move", "Move"
+        QUARANTINE = "quarantine", "Quarantine"
+        LIFT = "lift", "Lift"
+        COUNT = "count", "Count"
+        CONVERSION = "conversion", "Conversion"
+        OWNERSHIP = "ownership", "Change of owner"
 
-    variant = models.ForeignKey(Variant, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    batch = models.ForeignKey(Batch, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+")
+    variant = models.ForeignKey(
+        Variant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    batch = models.ForeignKey(
+        Batch, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+"
+    )
+    owner = models.ForeignKey(
+        Partner, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+"
+    )
     quantity = models.BigIntegerField()
-    from_location = models.ForeignKey(Location, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    from_location = models.ForeignKey(
+        Location, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     from_condition = models.CharField(max_length=10, blank=True)
-    to_location = models.ForeignKey(Location, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    to_location = models.ForeignKey(
+        Location, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     to_condition = models.CharField(max_length=10, blank=True)
     kind = models.CharField(max_length=12, choices=Kind)
     reason = models.CharField(max_length=200, blank=True)
@@ -54,7 +72,7 @@ class Movement(models.Model):
     actor = models.CharField(max_length=160)
     request_id = models.CharField(max_length=64, blank=True)
     corrects = models.ForeignKey(
-        "self", on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="corrections"
+        "self", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="corrections"
     )
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
@@ -68,6 +86,7 @@ class Movement(models.Model):
             models.Index(fields=["batch", "id"], name="movement_by_batch", condition=Q(batch__isnull=False)),
             models.Index(fields=["reference"], name="movement_by_reference", condition=~Q(reference="")),
             models.Index(fields=["occurred_at"], name="movement_by_occurrence"),
+            models.Index(fields=["corrects"], name="movement_by_correction", condition=Q(corrects__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gte=1), name="movement_quantity_positive"),

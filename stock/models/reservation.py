@@ -36,7 +36,9 @@ class Reservation(models.Model):
         EXPIRED = "expired", "Expired"
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    partner = models.ForeignKey(Partner, on_delete=models.DO_NOTHING, db_constraint=False, null=True, related_name="+")
+    partner = models.ForeignKey(
+        Partner, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+"
+    )
     reference = models.CharField(max_length=120)
     channel = models.CharField(max_length=40, blank=True)
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of what was asked for.")
@@ -74,10 +76,18 @@ class Reservation(models.Model):
 
 
 class ReservationLine(models.Model):
-    """What was asked for of one variant."""
+    """What was asked for of one variant.
+
+    A kit's line holds nothing itself: its component lines do, and name it in `kit_line`.
+    """
 
     reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, related_name="lines")
-    variant = models.ForeignKey(Variant, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    variant = models.ForeignKey(
+        Variant, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    kit_line = models.ForeignKey(
+        "self", on_delete=models.CASCADE, null=True, related_name="components", help_text="The kit this is a part of."
+    )
     warehouse_code = models.CharField(max_length=40, blank=True)
     quantity = models.BigIntegerField()
 
@@ -99,7 +109,9 @@ class Allocation(models.Model):
     """
 
     line = models.ForeignKey(ReservationLine, on_delete=models.CASCADE, related_name="allocations")
-    level = models.ForeignKey(Level, on_delete=models.DO_NOTHING, db_constraint=False, related_name="allocations")
+    level = models.ForeignKey(
+        Level, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="allocations"
+    )
     quantity = models.BigIntegerField()
     consumed = models.BigIntegerField(default=0)
     freed = models.BigIntegerField(default=0)
@@ -110,6 +122,7 @@ class Allocation(models.Model):
             models.Index(
                 fields=["level"], name="allocation_open_by_level", condition=Q(quantity__gt=F("consumed") + F("freed"))
             ),
+            models.Index(fields=["level"], name="allocation_gone_by_level", condition=Q(consumed__gt=0)),
         ]
         constraints = [
             models.CheckConstraint(

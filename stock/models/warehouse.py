@@ -79,6 +79,8 @@ class Location(models.Model):
         LOST = "lost", "Lost"
         SCRAP = "scrap", "Scrap"
         IN_TRANSIT = "in_transit", "In transit"
+        CONSUMED = "consumed", "Used by ourselves"
+        CONVERSION = "conversion", "Conversion"
 
     # Virtual places have fixed negative ids, so that the ledger need not look them up.
     VIRTUAL_IDS = {
@@ -88,6 +90,8 @@ class Location(models.Model):
         Kind.LOST: -4,
         Kind.SCRAP: -5,
         Kind.IN_TRANSIT: -6,
+        Kind.CONSUMED: -7,
+        Kind.CONVERSION: -8,
     }
 
     warehouse = models.ForeignKey(Warehouse, on_delete=models.PROTECT, null=True, blank=True, related_name="locations")

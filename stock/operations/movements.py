@@ -17,7 +17,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
 from stock.models import Batch, Level, Location, Movement, Warehouse
-from stock.operations import reservations, warehouses
+from stock.operations import shortages, warehouses
 
 SELLABLE, DAMAGED = Level.Condition.SELLABLE, Level.Condition.DAMAGED
 Kind = Movement.Kind
@@ -118,7 +118,7 @@ def set_level(
         supplier=supplier,
     )
     bin_ = warehouses.default_location(warehouse)
-    [level_id] = ledger.ensure([(variant.pk, bin_.pk, batch.pk if batch else None, SELLABLE)])
+    [level_id] = ledger.ensure([(variant.pk, bin_.pk, batch.pk if batch else None, SELLABLE, None)])
     difference = on_hand - ledger.lock([level_id])[level_id].on_hand
     if not difference:
         return Booked(movement_ids=[], batch=batch)
@@ -145,12 +145,10 @@ def _post_fact(posting: ledger.Posting, *, actor: Actor, at: datetime) -> list[i
     """Book what happened; where it takes promised units, break the youngest promises first."""
     source = posting.source
     if not source.is_virtual:
-        [level_id] = ledger.ensure([(posting.variant_id, source.location_id, posting.batch_id, source.condition)])
-        target_key = (posting.variant_id, posting.target.location_id, posting.batch_id, posting.target.condition)
+        [level_id] = ledger.ensure([posting.side(source)])
+        target_key = posting.side(posting.target)
         others = [] if posting.target.is_virtual else ledger.ensure([target_key])
         level = ledger.lock([level_id, *others])[level_id]
         if level.available < posting.quantity <= level.on_hand:
-            reservations.break_promises(
-                level_id=level_id, quantity=posting.quantity - level.available, actor=actor, at=at
-            )
+            shortages.break_promises(level_id=level_id, quantity=posting.quantity - level.available, actor=actor, at=at)
     return ledger.post([posting], actor=actor, at=at)

@@ -8,36 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import DateTimeField, F, Func
 
-from catalog.models import Variant
 from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
-from stock import allocation, ledger, queries
-from stock.models import Allocation, Level, Location, Movement, Reservation, ReservationLine, Warehouse
+from stock import ledger, queries
+from stock.models import Allocation, Level, Reservation
+from stock.operations import departures, promising
+from stock.operations.departures import Departure
+from stock.operations.promising import InsufficientStock, Wanted, Wish
 
 SECONDS_MAX = 30 * 60
 SECONDS_DEFAULT = 15 * 60
 EXTENSIONS_MAX = 2
-
-
-class InsufficientStock(Problem):
-    """Less is sellable than was asked for; nothing was reserved.
-
-    Data: shortages[{productId, requested, available}], `available` as disclosed to the partner.
-    """
-
-    code = "insufficient_stock"
-    title = "Not enough stock"
 
 
 class ReferenceReused(Conflict):
@@ -66,16 +57,6 @@ class ExtensionsUsedUp(Problem):
     title = "It cannot be extended again"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """One line asked for: a variant, how many, and from where ("" = anywhere)."""
-
-    variant: Variant
-    quantity: int
-    warehouse_code: str = ""
-
-
-@transaction.atomic
 def reserve(
     *,
     reference: str,
@@ -89,31 +70,144 @@ def reserve(
 ) -> tuple[Reservation, bool]:
     """Promise stock to `reference`; nothing moves yet. Returns (reservation, whether it is new).
 
-    Batches that expire first are promised first, from one warehouse where one can fill a line. With
-    `seconds` null the promise does not run out. Asking again with the same reference and content returns
-    the promise already made; twins wait for one another on the unique index. Locks the variants' levels
-    in id order, after claiming the reference.
+    Batches that expire first are promised first, from one warehouse where one can fill a line. A kit's
+    components are promised, and lines that share one are added up. With `seconds` null the promise does not
+    run out. Asking again with the same reference and content returns the promise already made; twins wait
+    for one another on the unique index.
+
+    Looks without locks first, and lets one statement claim, lock, look again and write. Where that does not
+    stand, or too little was found, it claims the reference, locks all levels of the variants in id order and
+    decides under the locks.
 
     Raises InsufficientStock (nothing is reserved; without `is_all_or_nothing` only when not a single unit
     is there) and ReferenceReused (other content).
     """
-    mark = _fingerprint(wanted, channel)
-    reservation, is_new = _claim_reference(
-        reference=reference, partner=partner, mark=mark, seconds=seconds, channel=channel, actor=actor, at=at
-    )
-    if not is_new:
-        return reservation, False
-    plans = _plan(wanted, partner=partner, at=at)
-    if any(plan.missing for plan in plans) and (is_all_or_nothing or not any(plan.picks for plan in plans)):
-        raise _insufficient(wanted, plans, partner)
-    lines = ReservationLine.objects.bulk_create(
-        ReservationLine(
-            reservation=reservation, variant=line.variant, warehouse_code=line.warehouse_code, quantity=line.quantity
+    wish = wish_for(
+        reference=reference, wanted=wanted, partner=partner, actor=actor, at=at, seconds=seconds, channel=channel,
+        is_all_or_nothing=is_all_or_nothing,
+    )  # fmt: skip
+    made = _reserve_at_once(wish)
+    return (made, True) if made else _reserve_under_locks(wish)
+
+
+def wish_for(
+    *,
+    reference: str,
+    wanted: Sequence[Wanted],
+    partner: Partner | None,
+    actor: Actor,
+    at: datetime,
+    seconds: int | None = SECONDS_DEFAULT,
+    channel: str = "",
+    is_all_or_nothing: bool = True,
+) -> Wish:
+    """What `reserve` is asked for, as `reserve_together` takes it."""
+    header = ledger.Claim(
+        public_id=uuid.uuid4(), partner_id=partner.pk if partner else None, reference=reference, channel=channel,
+        fingerprint=_fingerprint(wanted, channel), seconds=seconds, actor=actor, at=at,
+    )  # fmt: skip
+    return Wish(wanted=tuple(wanted), partner=partner, is_all_or_nothing=is_all_or_nothing, header=header)
+
+
+def reserve_together(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
+    """Grant many wishes in one transaction, in their order; each gets its own answer.
+
+    A wish that cannot be granted takes nothing and harms no other. No two may have the same partner and
+    reference. For a product everybody wants at once: the crowd waits in the application and not on the row.
+    """
+    with transaction.atomic():
+        return _grant(wishes)
+
+
+def _reserve_at_once(wish: Wish) -> Reservation | None:
+    """The common case in two statements; None where it takes a closer look."""
+    rows = promising.rows_of(wish=wish)
+    try:
+        plans = promising.decide(wish=wish, rows=rows, taken={})
+    except InsufficientStock:
+        return None
+    made_id, expires_at, line_ids = ledger.promise_new(wish.header, promising.lines_of(rows=rows, plans=plans))
+    return _as_made(wish.header, made_id, expires_at) if made_id is not None and line_ids else None
+
+
+@transaction.atomic
+def _reserve_under_locks(wish: Wish) -> tuple[Reservation, bool]:
+    [outcome] = _grant([wish])
+    if isinstance(outcome, Problem):
+        raise outcome
+    return outcome
+
+
+def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
+    """Claim all references, lock all levels, then decide one wish after the other and write once."""
+    outcomes: dict[int, tuple[Reservation, bool] | Problem] = {}
+    claimed: list[int] = []
+    for place, wish in enumerate(wishes):
+        try:
+            outcomes[place], is_claimed = _claim_or_find(wish)
+        except Problem as problem:
+            outcomes[place], is_claimed = problem, False
+        if is_claimed:
+            claimed.append(place)
+    kits = promising.kits_among(wishes[place] for place in claimed)
+    rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in claimed}
+    ledger.lock_variants({row.variant_id for found in rows.values() for row in found})
+    lines: list[ledger.NewLine] = []
+    reservation_ids: list[int] = []
+    taken: dict[int, int] = defaultdict(int)
+    refused: list[int] = []
+    for place in claimed:
+        reservation, _ = outcomes[place]  # type: ignore[misc]  # a claimed one is no refusal
+        try:
+            plans = promising.decide(wish=wishes[place], rows=rows[place], taken=taken)
+        except InsufficientStock as problem:
+            outcomes[place] = problem
+            refused.append(reservation.pk)
+            continue
+        lines += promising.lines_of(rows=rows[place], plans=plans, offset=len(lines))
+        reservation_ids += [reservation.pk] * len(plans)
+        for pick in (pick for plan in plans for pick in plan.picks):
+            taken[pick.level_id] += pick.quantity
+    Reservation.objects.filter(pk__in=refused).delete()
+    if lines:
+        first = wishes[claimed[0]].header
+        ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at)
+    return [outcomes[place] for place in range(len(wishes))]
+
+
+def _claim_or_find(wish: Wish) -> tuple[tuple[Reservation, bool], bool]:
+    """The reservation of this reference, whether it is new; and once more whether its claim is ours to fill."""
+    header = wish.header
+    while True:
+        if made := ledger.claim(header):
+            return (_as_made(header, *made), True), True
+        living = Reservation.objects.lock().filter(
+            partner=header.partner_id,
+            reference=header.reference,
+            state__in=[Reservation.State.OPEN, Reservation.State.COMMITTED],
         )
-        for line in wanted
-    )
-    _keep(lines, plans, actor=actor, at=at)
-    return reservation, True
+        earlier = living.first()
+        if earlier is not None and _has_run_out(earlier):
+            _expire(earlier, actor=header.actor, at=header.at)
+        elif earlier is not None:
+            if earlier.fingerprint != header.fingerprint:
+                raise ReferenceReused(
+                    f"The reference {header.reference} stands for a reservation of other lines.",
+                    reservationId=str(earlier.public_id),
+                )
+            return (earlier, False), False
+
+
+def _as_made(header: ledger.Claim, made_id: int, expires_at: datetime | None) -> Reservation:
+    """The row the database has just made, without reading it again."""
+    row = Reservation(
+        pk=made_id, public_id=header.public_id, partner_id=header.partner_id, reference=header.reference,
+        channel=header.channel, fingerprint=header.fingerprint, expires_at=expires_at, actor=header.actor.label,
+        created_at=header.at,
+    )  # fmt: skip
+    row._state.adding = False
+    row._state.db = "default"
+    return row
 
 
 @transaction.atomic
@@ -137,10 +231,12 @@ def extend(*, reservation: Reservation, seconds: int, actor: Actor, at: datetime
 
 
 @transaction.atomic
-def commit(*, reservation: Reservation, reference: str, actor: Actor, at: datetime) -> Reservation:
+def commit(
+    *, reservation: Reservation, reference: str, actor: Actor, at: datetime, serials: Sequence[str] = ()
+) -> Reservation:
     """The promise becomes a departure: the goods leave, on hand and reserved both fall.
 
-    `reference` is written on the movements. Committed twice, the second time changes nothing and answers
+    `reference` is written on the movements. `serials` names the units of variants tracked by serial number. Committed twice, the second time changes nothing and answers
     the same. To turn a hold into an order, place the order with the reservation instead.
     Raises ReservationExpired, IllegalStep and HeldByOrder.
     """
@@ -150,8 +246,9 @@ def commit(*, reservation: Reservation, reference: str, actor: Actor, at: dateti
     _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "committed")
-    picks = _use([(kept, kept.open_quantity) for kept in _open_allocations(locked)])
-    _depart(picks, reference=reference or locked.reference, actor=actor, at=at)
+    picks = [(kept, kept.open_quantity) for kept in _open_allocations(locked)]
+    departures.use(picks)
+    departures.leave(picks=picks, serials=serials, reference=reference or locked.reference, actor=actor, at=at)
     return _end(locked, Reservation.State.COMMITTED)
 
 
@@ -200,19 +297,9 @@ def hold_for_order(*, reservation: Reservation, actor: Actor, at: datetime) -> R
     return locked
 
 
-@dataclass(frozen=True, kw_only=True)
-class Departure:
-    """What is to leave for one line: from this warehouse, and ("" = as promised) of this batch."""
-
-    line: ReservationLine
-    quantity: int
-    warehouse: Warehouse
-    batch_number: str = ""
-
-
 @transaction.atomic
 def consume(
-    *, reservation: Reservation, departures: Sequence[Departure], reference: str, actor: Actor, at: datetime
+    *, reservation: Reservation, leaving: Sequence[Departure], reference: str, actor: Actor, at: datetime
 ) -> list[list[tuple[Level, int]]]:
     """Part of a promise leaves the building. Returns, for each departure, the levels and quantities taken.
 
@@ -223,138 +310,19 @@ def consume(
     locked, _ = _lock_living(reservation)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "shipped from")
-    ledger.lock_variants({departure.line.variant_id for departure in departures})
+    parts = [departures.parts_of(departure) for departure in leaving]
+    ledger.lock_variants({part.line.variant_id for found in parts for part in found})
     # One after the other: two departures of one line must not count on the same units.
-    taken = [_use(_take(departure, actor=actor, at=at)) for departure in departures]
-    _depart([pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at)
+    taken = [
+        [pick for part in found for pick in departures.take(departure=part, actor=actor, at=at)] for found in parts
+    ]
+    departures.leave(
+        picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at,
+        serials=[number for departure in leaving for number in departure.serials],
+    )  # fmt: skip
     if not any(kept.open_quantity for kept in Allocation.objects.filter(line__reservation=locked)):
         _end(locked, Reservation.State.COMMITTED)
     return [[(kept.level, quantity) for kept, quantity in picks] for picks in taken]
-
-
-@transaction.atomic
-def break_promises(*, level_id: int, quantity: int, actor: Actor, at: datetime) -> int:
-    """The shelf is truth: free `quantity` promised units of a level, the youngest promises first.
-
-    The caller holds the level's lock. Lines that lose units wait again (their open allocations say so); the
-    feed is told. Returns how many units were freed, which is less only if less was promised.
-    """
-    kept = Allocation.objects.filter(level_id=level_id, quantity__gt=F("consumed") + F("freed"))
-    broken = 0
-    for row in kept.select_related("line__reservation", "line__variant").order_by("-id"):
-        units = min(row.open_quantity, quantity - broken)
-        if units <= 0:
-            break
-        Allocation.objects.filter(pk=row.pk).update(freed=F("freed") + units)
-        broken += units
-        reservation = row.line.reservation
-        outbox.record(
-            "inventory.shortage",
-            subject=f"reservation/{reservation.public_id}",
-            payload={
-                "reservationId": str(reservation.public_id),
-                "reference": reservation.reference,
-                "productId": row.line.variant.sku,
-                "quantity": units,
-            },
-            actor=actor,
-            at=at,
-            addressee_ids=[reservation.partner_id],
-        )
-    ledger.promise({level_id: -broken}, actor=actor, at=at)
-    return broken
-
-
-def _claim_reference(
-    *,
-    reference: str,
-    partner: Partner | None,
-    mark: str,
-    seconds: int | None,
-    channel: str,
-    actor: Actor,
-    at: datetime,
-) -> tuple[Reservation, bool]:
-    """Insert the header first: the unique index makes twins wait, and tells whose it is."""
-    row = Reservation(
-        partner=partner, reference=reference, channel=channel, fingerprint=mark, actor=actor.label, created_at=at
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO stock_reservation
-                (public_id, partner_id, reference, channel, fingerprint, state, expires_at, extensions, actor, version,
-                 created_at)
-            VALUES (%s, %s, %s, %s, %s, 'open', clock_timestamp() + %s * interval '1 second', 0, %s, 1, %s)
-            ON CONFLICT DO NOTHING RETURNING id, expires_at
-            """,
-            [row.public_id, row.partner_id, reference, channel, mark, seconds, actor.label, at],
-        )
-        if made := cursor.fetchone():
-            row.pk, row.expires_at = made
-            row._state.adding = False
-            return row, True
-    living = Reservation.objects.lock().filter(
-        partner=partner, reference=reference, state__in=[Reservation.State.OPEN, Reservation.State.COMMITTED]
-    )
-    earlier = living.first()
-    if earlier is not None and _has_run_out(earlier):
-        _expire(earlier, actor=actor, at=at)
-        earlier = None
-    if earlier is None:
-        return _claim_reference(
-            reference=reference, partner=partner, mark=mark, seconds=seconds, channel=channel, actor=actor, at=at
-        )
-    if earlier.fingerprint != mark:
-        raise ReferenceReused(
-            f"The reference {reference} stands for a reservation of other lines.", reservationId=str(earlier.public_id)
-        )
-    return earlier, False
-
-
-def _plan(wanted: Sequence[Wanted], *, partner: Partner | None, at: datetime) -> list[allocation.Plan]:
-    """Lock, then look: what is read after the locks is what the plan may count on."""
-    variant_ids = {line.variant.pk for line in wanted}
-    ledger.lock_variants(variant_ids)
-    granted = partner.granted_warehouses if partner else None
-    candidates = queries.candidates(variant_ids=variant_ids, granted_warehouses=granted, at=at)
-    demands = [
-        allocation.Demand(variant_id=line.variant.pk, quantity=line.quantity, warehouse_code=line.warehouse_code)
-        for line in wanted
-    ]
-    return allocation.allocate(demands, candidates)
-
-
-def _keep(lines: Sequence[ReservationLine], plans: Sequence[allocation.Plan], *, actor: Actor, at: datetime) -> None:
-    changes: dict[int, int] = defaultdict(int)
-    rows = []
-    for line, plan in zip(lines, plans, strict=True):
-        for pick in plan.picks:
-            rows.append(Allocation(line=line, level_id=pick.level_id, quantity=pick.quantity))
-            changes[pick.level_id] += pick.quantity
-    Allocation.objects.bulk_create(rows)
-    ledger.promise(changes, actor=actor, at=at)
-
-
-def _insufficient(
-    wanted: Sequence[Wanted], plans: Sequence[allocation.Plan], partner: Partner | None
-) -> InsufficientStock:
-    requested: dict[str, int] = defaultdict(int)
-    found: dict[str, int] = defaultdict(int)
-    for line, plan in zip(wanted, plans, strict=True):
-        requested[line.variant.sku] += line.quantity
-        found[line.variant.sku] += line.quantity - plan.missing
-    shortages: list[dict[str, Any]] = [
-        {
-            "productId": sku,
-            "requested": quantity,
-            "available": partner.disclosure_rule.tell(found[sku]).quantity if partner else found[sku],
-        }
-        for sku, quantity in requested.items()
-        if found[sku] < quantity
-    ]
-    names = ", ".join(row["productId"] for row in shortages[:5])
-    return InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
 
 
 def _lock_living(reservation: Reservation) -> tuple[Reservation, datetime]:
@@ -414,97 +382,6 @@ def _free(kept: Sequence[Allocation], *, actor: Actor, at: datetime) -> None:
     ids = [row.pk for row in kept]
     Allocation.objects.filter(pk__in=ids).update(freed=F("quantity") - F("consumed"))
     ledger.promise(changes, actor=actor, at=at)
-
-
-def _use(picks: list[tuple[Allocation, int]]) -> list[tuple[Allocation, int]]:
-    for row, quantity in picks:
-        Allocation.objects.filter(pk=row.pk).update(consumed=F("consumed") + quantity)
-    return picks
-
-
-def _depart(picks: Sequence[tuple[Allocation, int]], *, reference: str, actor: Actor, at: datetime) -> None:
-    ledger.post(
-        [
-            ledger.Posting(
-                variant_id=row.level.variant_id,
-                batch_id=row.level.batch_id,
-                quantity=quantity,
-                source=ledger.Place(location_id=row.level.location_id, condition=row.level.condition),
-                target=ledger.virtual(Location.Kind.CUSTOMER),
-                kind=Movement.Kind.SHIPMENT,
-                reference=reference,
-                from_promise=True,
-            )
-            for row, quantity in picks
-        ],
-        actor=actor,
-        at=at,
-    )
-
-
-def _take(departure: Departure, *, actor: Actor, at: datetime) -> list[tuple[Allocation, int]]:
-    """The allocations a departure uses up; promises made elsewhere are moved to where the goods leave."""
-    kept = list(
-        Allocation.objects.filter(line=departure.line, quantity__gt=F("consumed") + F("freed"))
-        .select_related("level__location", "level__batch")
-        .order_by("id")
-    )
-    here = [row for row in kept if _is_at(row.level, departure)]
-    elsewhere = [row for row in kept if not _is_at(row.level, departure)]
-    promised = sum(row.open_quantity for row in kept)
-    if promised < departure.quantity:
-        raise _short(departure, promised)
-    missing = departure.quantity - sum(row.open_quantity for row in here)
-    if missing > 0:
-        here += _move_promise(departure, elsewhere, missing, actor=actor, at=at)
-    picks, left = [], departure.quantity
-    for row in here:
-        if units := min(left, row.open_quantity):
-            picks.append((row, units))
-            left -= units
-    return picks
-
-
-def _is_at(level: Level, departure: Departure) -> bool:
-    is_here = level.location.warehouse_id == departure.warehouse.pk
-    return is_here and departure.batch_number in ("", level.batch.number if level.batch else "")
-
-
-def _move_promise(
-    departure: Departure, elsewhere: Sequence[Allocation], quantity: int, *, actor: Actor, at: datetime
-) -> list[Allocation]:
-    candidates = [
-        candidate
-        for candidate in queries.candidates(variant_ids=[departure.line.variant_id], granted_warehouses=None, at=at)
-        if candidate.warehouse_code == departure.warehouse.code
-        and departure.batch_number in ("", candidate.batch_number)
-    ]
-    demand = allocation.Demand(variant_id=departure.line.variant_id, quantity=quantity)
-    [plan] = allocation.allocate([demand], candidates)
-    if plan.missing:
-        raise _short(departure, departure.quantity - plan.missing)
-    changes: dict[int, int] = defaultdict(int)
-    left = quantity
-    for row in elsewhere:
-        units = min(left, row.open_quantity)
-        Allocation.objects.filter(pk=row.pk).update(freed=F("freed") + units)
-        changes[row.level_id] -= units
-        left -= units
-    for pick in plan.picks:
-        changes[pick.level_id] += pick.quantity
-    moved = Allocation.objects.bulk_create(
-        Allocation(line=departure.line, level_id=pick.level_id, quantity=pick.quantity) for pick in plan.picks
-    )
-    ledger.promise(changes, actor=actor, at=at)
-    return list(Allocation.objects.filter(pk__in=[row.pk for row in moved]).select_related("level__batch"))
-
-
-def _short(departure: Departure, available: int) -> InsufficientStock:
-    sku = departure.line.variant.sku
-    return InsufficientStock(
-        f"{departure.quantity} of {sku} cannot leave {departure.warehouse.code}; {available} can.",
-        shortages=[{"productId": sku, "requested": departure.quantity, "available": available}],
-    )
 
 
 def _fingerprint(wanted: Sequence[Wanted], channel: str) -> str:

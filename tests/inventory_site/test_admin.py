@@ -21,7 +21,7 @@ from orders.operations.ordering import Asked
 from partners.models import IdempotencyKey, Partner
 from partners.operations import partners
 from stock.models import Level, Movement, Reservation, Warehouse
-from stock.operations import reservations
+from stock.operations import promising, reservations
 from tests import make
 
 NUMBERS = itertools.count(1)
@@ -160,7 +160,7 @@ def test_a_busy_shelf_is_a_sentence_and_not_a_fault(keeper, shop, monkeypatch):
 def test_a_promise_is_given_back_on_its_page(keeper, shop):
     promise, _ = reservations.reserve(
         reference="cart",
-        wanted=[reservations.Wanted(variant=Level.objects.get().variant, quantity=2)],
+        wanted=[promising.Wanted(variant=Level.objects.get().variant, quantity=2)],
         partner=shop.partner,
         actor=make.TESTER,
         at=timezone.now(),

@@ -16,7 +16,7 @@ from partners.problems import Problem
 from stock import queries
 from stock.models import Level
 from stock.operations import reservations
-from stock.operations.reservations import Wanted
+from stock.operations.promising import Wanted
 from tests import make
 from tests.races.crowd import all_at_once
 

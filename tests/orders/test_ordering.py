@@ -14,7 +14,7 @@ from orders.operations.ordering import STEPS, Asked
 from partners.models import OutboxEvent
 from partners.problems import IllegalStep, InvalidInput
 from stock.operations import reservations
-from stock.operations.reservations import Wanted
+from stock.operations.promising import Wanted
 from tests import make
 from tests.orders.steps import book
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from orders.models import Order
 from partners.models import OutboxEvent
 from stock.models import Level, Reservation, Warehouse
-from stock.operations import reservations
+from stock.operations import shortages
 from tests import make
 from tests.orders.steps import book, come_back, leaving, order_of, shipped
 
@@ -172,7 +172,7 @@ def test_the_etag_of_an_order_changes_with_whatever_is_shown_of_it(api, retailer
     placed = client.get(path)["ETag"]
     assert not unseen_since(placed)
     level = Level.objects.get(batch__number="EARLY")
-    reservations.break_promises(level_id=level.pk, quantity=2, actor=make.TESTER, at=timezone.now())
+    shortages.break_promises(level_id=level.pk, quantity=2, actor=make.TESTER, at=timezone.now())
     assert unseen_since(placed)
     assert client.get(path).json()["lines"][0]["backorderedQuantity"] == 2
     client.post(f"{path}/confirm")

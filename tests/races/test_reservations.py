@@ -11,7 +11,7 @@ from django.utils import timezone
 from stock import ledger, queries
 from stock.models import Level, Reservation
 from stock.operations import reservations
-from stock.operations.reservations import InsufficientStock, Wanted
+from stock.operations.promising import InsufficientStock, Wanted
 from tests import make
 from tests.conftest import api_of
 from tests.races.crowd import all_at_once
@@ -62,13 +62,17 @@ def test_forty_callers_want_three_of_eighty_units_and_exactly_twenty_six_get_the
 
 @pytest.mark.races
 def test_without_the_lock_the_check_of_the_database_is_what_stops_them(town, monkeypatch):
-    """The negative control: with the lock taken away the callers collide."""
+    """The negative control: with the locks taken away the callers collide."""
     variant, *_ = town
-
-    def look_without_locking(variant_ids):
-        return {}
-
-    monkeypatch.setattr(ledger, "lock_variants", look_without_locking)
+    monkeypatch.setattr(ledger, "lock_variants", lambda variant_ids: {})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef('stock_keep'::regproc)")
+        [with_lock] = cursor.fetchone()
+        without = with_lock.replace("FOR NO KEY UPDATE", "").replace(
+            "IF v_standing <> v_asked", "PERFORM pg_sleep(0.02); IF v_standing <> v_asked"
+        )
+        assert without != with_lock
+        cursor.execute(without)
     results = all_at_once(CALLERS, lambda place: reserve(variant, f"cart-{place}"))
     collided = [result for result in results if isinstance(result, IntegrityError)]
     granted = [result for result in results if isinstance(result, tuple)]

@@ -1,0 +1,150 @@
+"""What a wish for stock comes to: kits as their components, what may be promised of it, and from where."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catalog.models import KitComponent, Variant
+from partners.models import Partner
+from partners.problems import Problem
+from stock import allocation, ledger, queries
+from stock.allocation import Demand, Plan
+
+
+class InsufficientStock(Problem):
+    """Less is sellable than was asked for; nothing was reserved.
+
+    Data: shortages[{productId, requested, available}], `available` as disclosed to the partner.
+    """
+
+    code = "insufficient_stock"
+    title = "Not enough stock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One line asked for: a variant, how many, and from where ("" = anywhere)."""
+
+    variant: Variant
+    quantity: int
+    warehouse_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """All that one asks for at once."""
+
+    wanted: tuple[Wanted, ...]
+    partner: Partner | None
+    is_all_or_nothing: bool
+    header: ledger.Claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line as it will be kept: of a SKU, or (`is_kit`) of a kit, whose components follow and name it."""
+
+    variant_id: int
+    quantity: int
+    warehouse_code: str
+    line: int
+    is_kit: bool = False
+    kit_row: int | None = None
+
+    @property
+    def demand(self) -> Demand:
+        return Demand(
+            variant_id=self.variant_id, quantity=self.quantity, warehouse_code=self.warehouse_code, kit=self.kit_row
+        )
+
+
+def rows_of(*, wish: Wish, kits: dict[int, list[KitComponent]] | None = None) -> list[Row]:
+    """The wish line by line, kits taken apart into what one look told of them."""
+    rows: list[Row] = []
+    for place, line in enumerate(wish.wanted):
+        parts = (kits or {}).get(line.variant.pk, [])
+        row = Row(
+            variant_id=line.variant.pk, quantity=line.quantity, warehouse_code=line.warehouse_code, line=place,
+            is_kit=bool(parts),
+        )  # fmt: skip
+        kit_row = len(rows)
+        rows.append(row)
+        rows += [
+            replace(
+                row, variant_id=part.component_id, quantity=part.quantity * line.quantity, is_kit=False, kit_row=kit_row
+            )
+            for part in parts
+        ]
+    return rows
+
+
+def kits_among(wishes: Iterable[Wish]) -> dict[int, list[KitComponent]]:
+    """The components of the kits asked for. One query."""
+    found: dict[int, list[KitComponent]] = defaultdict(list)
+    variant_ids = {line.variant.pk for wish in wishes for line in wish.wanted}
+    for part in KitComponent.objects.filter(kit__in=variant_ids).order_by("kit_id", "id"):
+        found[part.kit_id].append(part)
+    return dict(found)
+
+
+def decide(*, wish: Wish, rows: Sequence[Row], taken: dict[int, int]) -> list[Plan]:
+    """A plan for each row; a kit's own row has an empty one. `taken` is what earlier wishes took, by level.
+
+    Looks, and does not lock. Raises InsufficientStock unless the wish is content with less.
+    """
+    stocked = [row for row in rows if not row.is_kit]
+    offers = queries.candidates(
+        variant_ids={row.variant_id for row in stocked}, partner=wish.partner, at=wish.header.at
+    )
+    left: Sequence[allocation.Candidate] = (
+        [replace(offer, available=offer.available - taken.get(offer.level_id, 0)) for offer in offers]
+        if taken
+        else offers
+    )
+    plans = iter(allocation.allocate([row.demand for row in stocked], left))
+    decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
+    if any(plan.missing for plan in decided) and (wish.is_all_or_nothing or not any(plan.picks for plan in decided)):
+        raise _insufficient(wish, rows, decided)
+    return decided
+
+
+def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> list[ledger.NewLine]:
+    """Rows and plans as the ledger keeps them; `offset` lines of other wishes go before them."""
+    return [
+        ledger.NewLine(
+            variant_id=row.variant_id,
+            warehouse_code=row.warehouse_code,
+            quantity=row.quantity,
+            picks=[(pick.level_id, pick.quantity) for pick in plan.picks],
+            kit_line=None if row.kit_row is None else offset + row.kit_row,
+        )
+        for row, plan in zip(rows, plans, strict=True)
+    ]
+
+
+def _insufficient(wish: Wish, rows: Sequence[Row], plans: Sequence[Plan]) -> InsufficientStock:
+    """What is asked and what could be had, product by product; of a kit, how many could be made."""
+    requested: dict[str, int] = defaultdict(int)
+    found: dict[str, int] = defaultdict(int)
+    for place, line in enumerate(wish.wanted):
+        shares = [
+            line.quantity * (row.quantity - plan.missing) // row.quantity
+            for row, plan in zip(rows, plans, strict=True)
+            if row.line == place and not row.is_kit
+        ]
+        requested[line.variant.sku] += line.quantity
+        found[line.variant.sku] += min(shares)
+    shortages: list[dict[str, Any]] = [
+        {
+            "productId": sku,
+            "requested": quantity,
+            "available": wish.partner.disclosure_rule.tell(found[sku]).quantity if wish.partner else found[sku],
+        }
+        for sku, quantity in requested.items()
+        if found[sku] < quantity
+    ]
+    names = ", ".join(row["productId"] for row in shortages[:5])
+    return InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
