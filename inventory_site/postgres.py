@@ -72,11 +72,13 @@ class Owner:
         """A folder only this user may enter. Raises Unavailable where somebody else was there first."""
         try:
             folder.mkdir(mode=0o700)
-            os.chown(folder, self.uid, self.gid)
         except FileExistsError:
             found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.uid or found.st_mode & 0o077:
+            # Still ours when another start has made it and not handed it over yet, or was killed before.
+            is_known = found.st_uid in {self.uid, os.geteuid()}
+            if not stat.S_ISDIR(found.st_mode) or not is_known or found.st_mode & 0o077:
                 raise Unavailable(f"{folder} belongs to somebody else. {OTHER_WAY}") from None
+        os.chown(folder, self.uid, self.gid, follow_symlinks=False)
         return folder
 
 

@@ -218,6 +218,16 @@ def test_the_wheel_below_a_private_folder_is_copied_once_and_runs(home, monkeypa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone hands the server to another user")
+def test_a_folder_made_and_not_yet_handed_over_is_taken_and_a_strangers_is_not(home):
+    owner = postgres.find_owner()
+    home.mkdir(mode=0o700)
+    assert owner.make_private(home).stat().st_uid == owner.uid
+    os.chown(home, owner.uid + 1, owner.gid)
+    with pytest.raises(postgres.Unavailable, match="belongs to somebody else"):
+        owner.make_private(home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone hands the server to another user")
 def test_another_server_below_a_private_folder_is_named_and_not_copied(home, monkeypatch):
     binaries = link_wheel(home, monkeypatch, name="somebody")
     with pytest.raises(postgres.Unavailable, match=rf"cannot run {binaries}/postgres\. .*DATABASE_URL"):
