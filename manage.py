@@ -9,6 +9,8 @@ from pathlib import Path
 
 # Commands that neither need nor want a server started for them.
 WITHOUT_DATABASE = {"help", "--help", "-h", "version", "--version", "collectstatic", "compilemessages"}
+# What Django answers even when the settings cannot be read.
+WITHOUT_SETTINGS = {"help", "--help", "-h", "version", "--version"}
 
 
 def main(arguments: list[str]) -> None:
@@ -17,8 +19,15 @@ def main(arguments: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         if "DATABASE_URL" not in os.environ and command not in WITHOUT_DATABASE:
             stack.enter_context(own_database())
+        from django.conf import settings
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
 
+        try:
+            settings.MODE  # noqa: B018  reads the settings: the refusal names one, and a traceback buries it
+        except ImproperlyConfigured as problem:
+            if command not in WITHOUT_SETTINGS:
+                sys.exit(str(problem))
         execute_from_command_line(arguments)
 
 

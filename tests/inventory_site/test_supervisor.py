@@ -311,3 +311,8 @@ class TestDemoRefuses:
         safe = {"SECRET_KEY": "k" * 25 + "0123456789" * 4, "ALLOWED_HOSTS": "stock.example.com"}
         assert demo.run(BACKSTOCK_MODE="production", **safe).wait(timeout=60) == 1
         assert demo.output.startswith("CommandError: BACKSTOCK_MODE is production")
+
+    def test_production_without_its_settings_in_one_line(self, tmp_path, empty_database):
+        demo = Demo(folder=tmp_path, database=empty_database, port=free_port())
+        assert demo.run(BACKSTOCK_MODE="production").wait(timeout=60) == 1
+        assert re.fullmatch(r"SECRET_KEY is not set\..*\n", demo.output)
