@@ -6,8 +6,30 @@ from django.contrib.auth.models import Group, Permission
 
 # role → the models it may change; everything of ours may be viewed by all three.
 CHANGES: dict[str, tuple[str, ...]] = {
-    "Warehouse": ("warehouse", "location", "batch", "level", "order", "shipment", "return"),
-    "Merchandising": ("variant", "producttype", "fitment", "supplieritem", "pack", "partner"),
+    "Warehouse": (
+        "warehouse",
+        "location",
+        "batch",
+        "level",
+        "transfer",
+        "count",
+        "recall",
+        "reason",
+        "order",
+        "shipment",
+        "return",
+    ),
+    "Merchandising": (
+        "variant",
+        "producttype",
+        "fitment",
+        "supplieritem",
+        "pack",
+        "kitcomponent",
+        "partner",
+        "promiserule",
+        "ownergrant",
+    ),
     "Auditor": (),
 }
 APPS = ("partners", "catalog", "stock", "orders")

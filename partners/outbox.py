@@ -35,6 +35,11 @@ TYPES: dict[str, str] = {
     "return.inspected": "Returned goods were inspected and put where they belong.",
     "purchase_order.sent": "A purchase order was sent to a supplier.",
     "receipt.posted": "Goods were received.",
+    "transfer.dispatched": "Goods left a warehouse for another and are in transit.",
+    "transfer.arrived": "Goods of a transfer arrived; what did not is said.",
+    "count.posted": "A count was posted; its differences are in the ledger.",
+    "batch.quarantined": "A batch is held back everywhere until it is looked at.",
+    "batch.released": "A batch that was held back may be promised again.",
     "batch.recalled": "A batch was recalled and is blocked everywhere.",
     "import.applied": "An import was applied.",
 }
