@@ -220,33 +220,52 @@ def keep(lines: Sequence[NewLine], *, reservation_ids: Sequence[int], actor: Act
     return line_ids  # type: ignore[no-any-return]
 
 
-def promise_new(header: Claim, lines: Sequence[NewLine]) -> tuple[int | None, datetime | None, list[int] | None]:
-    """`claim` and `keep` in one statement, for who has looked without locks.
+def reserve(
+    header: Claim,
+    *,
+    variant_ids: Iterable[int],
+    warehouse_codes: Iterable[str],
+    quantities: Iterable[int],
+    granted_warehouses: list[str] | None,
+) -> tuple[int, datetime | None] | None:
+    """Claim, look, lock, look again and write in one statement, where one level fills each line.
 
-    Returns (id, end, line ids): no id where the reference is taken; no line ids where the picks no longer
-    stand. In both cases nothing was written.
+    The reservation's id and end; or None where it is not that plain, and nothing was written.
     """
     [row] = prepared.fetch(
-        f"SELECT id, expires_at, lines FROM stock_promise(%s, %s, %s, %s, %s, %s, {LINES_SQL}, %s, %s, %s)",
+        "SELECT made_id, made_until FROM stock_reserve("
+        "%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s, %s, %s)",
         [
-            *header.columns, *_columns(lines), header.actor.label, actors.current_request_id(), header.at,
+            *header.columns,
+            prepared.bigints(variant_ids),
+            list(warehouse_codes),
+            prepared.bigints(quantities),
+            granted_warehouses,
+            header.actor.label,
+            actors.current_request_id(),
+            header.at,
         ],
-    )  # fmt: skip
-    return row
+    )
+    return None if row[0] is None else (row[0], row[1])
 
 
-LINES_SQL = "%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[]"
+LINES_SQL = "%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]"
 
 
 def _columns(lines: Sequence[NewLine]) -> list[Any]:
     """Lines and picks as the arrays the functions take; places count from one, as PostgreSQL's do."""
     picks = [(place, *pick) for place, line in enumerate(lines, 1) for pick in line.picks]
+    levels: dict[int, int] = defaultdict(int)
+    for _, level_id, quantity in picks:
+        levels[level_id] += quantity
     return [
         prepared.bigints(line.variant_id for line in lines),
         [line.warehouse_code for line in lines],
         prepared.bigints(line.quantity for line in lines),
         prepared.bigints(None if line.kit_line is None else line.kit_line + 1 for line in lines),
         *(prepared.bigints(pick[column] for pick in picks) for column in range(3)),
+        prepared.bigints(levels),
+        prepared.bigints(levels.values()),
     ]
 
 

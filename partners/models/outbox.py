@@ -22,7 +22,8 @@ class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
             about_stock &= Q(supplier_ids__contains=[partner.pk])
         if partner.granted_warehouses is not None:
             about_stock &= Q(warehouse_code__in=partner.granted_warehouses)
-        return self.filter(Q(addressee_ids__contains=[partner.pk]) | about_stock)
+        named = Q(addressee_ids__contains=[partner.pk]) & ~Q(addressee_ids=[])
+        return self.filter(named | about_stock)
 
 
 class OutboxEvent(models.Model):
@@ -54,7 +55,8 @@ class OutboxEvent(models.Model):
         indexes = [
             models.Index(fields=["id"], name="outbox_waiting_for_relay", condition=Q(position__isnull=True)),
             models.Index(fields=["subject", "id"], name="outbox_by_subject"),
-            GinIndex(fields=["addressee_ids"], name="outbox_by_addressee"),
+            # Without the many that are about stock and name nobody: an empty array costs an entry, too.
+            GinIndex(fields=["addressee_ids"], name="outbox_by_addressee", condition=~Q(addressee_ids=[])),
         ]
         constraints = [
             models.CheckConstraint(

@@ -75,9 +75,8 @@ def reserve(
     run out. Asking again with the same reference and content returns the promise already made; twins wait
     for one another on the unique index.
 
-    Looks without locks first, and lets one statement claim, lock, look again and write. Where that does not
-    stand, or too little was found, it claims the reference, locks all levels of the variants in id order and
-    decides under the locks.
+    Where one level fills each line, one statement looks, claims, locks, looks again and writes. Otherwise it
+    claims the reference, locks all levels of the variants in id order and decides under the locks.
 
     Raises InsufficientStock (nothing is reserved; without `is_all_or_nothing` only when not a single unit
     is there) and ReferenceReused (other content).
@@ -120,14 +119,15 @@ def reserve_together(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | 
 
 
 def _reserve_at_once(wish: Wish) -> Reservation | None:
-    """The common case in two statements; None where it takes a closer look."""
-    rows = promising.rows_of(wish=wish)
-    try:
-        plans = promising.decide(wish=wish, rows=rows, taken={})
-    except InsufficientStock:
-        return None
-    made_id, expires_at, line_ids = ledger.promise_new(wish.header, promising.lines_of(rows=rows, plans=plans))
-    return _as_made(wish.header, made_id, expires_at) if made_id is not None and line_ids else None
+    """The common case in one statement; None where it takes a closer look."""
+    made = ledger.reserve(
+        wish.header,
+        variant_ids=(line.variant.pk for line in wish.wanted),
+        warehouse_codes=(line.warehouse_code for line in wish.wanted),
+        quantities=(line.quantity for line in wish.wanted),
+        granted_warehouses=wish.partner.granted_warehouses if wish.partner else None,
+    )
+    return _as_made(wish.header, *made) if made else None
 
 
 @transaction.atomic
