@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from catalog.models import Fitment, KitComponent, Pack, ProductType, SupplierItem, Variant
+from catalog.models import Equivalent, Fitment, KitComponent, Pack, ProductType, SupplierItem, Variant
 from partners.admin import TracedAdmin
 
 
@@ -32,6 +32,19 @@ class KitComponentInline(TabularInline):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("component")
+
+
+class EquivalentInline(TabularInline):
+    """What may be sold instead."""
+
+    model = Equivalent
+    fk_name = "variant"
+    extra = 0
+    tab = True
+    autocomplete_fields = ("other",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("other")
 
 
 class SupplierItemInline(TabularInline):
@@ -68,7 +81,7 @@ class VariantAdmin(TracedAdmin):
         ),
         ("Record", {"fields": (("gtin", "gtin14"), ("is_parent", "version", "updated_at"))}),
     )
-    inlines = (PackInline, KitComponentInline, SupplierItemInline, FitmentInline)
+    inlines = (PackInline, KitComponentInline, EquivalentInline, SupplierItemInline, FitmentInline)
 
     @display(description="Product", ordering="sku", header=True)
     def product(self, variant: Variant) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -11,11 +14,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.models import Variant
+from catalog.models import Equivalent, KitComponent, Variant
 from partners.api.doors import Door
 from partners.api.fields import Quantity, Text
 from partners.problems import InvalidInput
-from stock import queries
+from stock import availability
+from stock.atp import HORIZON_DAYS, Answer, Term
+from stock.availability import Asker, KitAnswer
 from stock.models import Level
 
 LINES_MAX = 500
@@ -28,12 +33,38 @@ class AskedLine(serializers.Serializer[Any]):
 
 class AskedFields(serializers.Serializer[Any]):
     lines = AskedLine(many=True, allow_empty=False, max_length=LINES_MAX)
-    channel = Text(max_length=40, required=False)
+    channel = Text(max_length=40, required=False, default="", allow_blank=True)
+    needBy = serializers.DateField(
+        source="needed_by", required=False, default=None, allow_null=True,
+        help_text="The day the goods leave; today if not given.",
+    )  # fmt: skip
     explain = serializers.BooleanField(required=False, default=False)
+    includeEquivalents = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Also answer for what superseded a product or is interchangeable with it.",
+    )
+
+    def validate_needBy(self, day: date | None) -> date | None:
+        if day is not None and not 0 <= (day - timezone.now().date()).days <= 10 * HORIZON_DAYS:
+            raise serializers.ValidationError("A day from today on, within the next 900.")
+        return day
 
 
 class TermSerializer(serializers.Serializer[Any]):
-    term = serializers.CharField(help_text="onHand, reserved, or why units do not count.")
+    term = serializers.CharField(
+        help_text="onHand, transfer, purchaseOrder; reserved; why units do not count (expired, shelfLife, quarantined,"
+        " recalled, quarantine, damaged, warehouseClosed); nodeSafety, poolSafety, guarantee, cap, buffer; backorder."
+    )
+    quantity = serializers.IntegerField()
+    warehouseLocation = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True, help_text="The batch, document or channel.")
+    date = serializers.DateField(allow_null=True)
+    productId = serializers.CharField(allow_null=True, help_text="Of a kit: the component this is about.")
+
+
+class DatedQuantity(serializers.Serializer[Any]):
+    date = serializers.DateField()
     quantity = serializers.IntegerField()
 
 
@@ -42,21 +73,51 @@ class WarehouseAvailability(serializers.Serializer[Any]):
     availableQuantity = serializers.IntegerField()
 
 
+class EquivalentSerializer(serializers.Serializer[Any]):
+    productId = serializers.CharField()
+    relation = serializers.ChoiceField(Equivalent.Relation)
+    isAvailable = serializers.BooleanField()
+    availableQuantity = serializers.IntegerField(allow_null=True)
+    availability = serializers.CharField()
+    earliestDate = serializers.DateField(allow_null=True)
+
+
 class AvailableLine(serializers.Serializer[Any]):
     productId = serializers.CharField()
     quantity = serializers.IntegerField()
-    isAvailable = serializers.BooleanField(help_text="Whether the asked quantity can be promised now.")
+    isAvailable = serializers.BooleanField(help_text="Whether the asked quantity can be promised for the day.")
     availableQuantity = serializers.IntegerField(allow_null=True, help_text="Null where only yes or no is told.")
     availability = serializers.CharField(help_text="The quantity in words, as disclosed: 37, 20+, 10-49, yes.")
-    earliestDate = serializers.DateField(allow_null=True)
-    byDate = serializers.ListField(child=serializers.DictField())
-    byWarehouse = WarehouseAvailability(many=True)
-    explanation = TermSerializer(many=True)
+    backorderQuantity = serializers.IntegerField(
+        help_text="What may be ordered on top without stock; 0 unless told exactly."
+    )
+    earliestDate = serializers.DateField(allow_null=True, help_text="The first day on which all can leave together.")
+    byDate = DatedQuantity(many=True, help_text="From each day on, what can leave on one day; the days do not add up.")
+    byWarehouse = WarehouseAvailability(
+        many=True, help_text="What each warehouse alone can promise, where exact numbers are told."
+    )
+    explanation = TermSerializer(many=True, help_text="Adds up to availableQuantity and backorderQuantity.")
+    equivalents = EquivalentSerializer(many=True)
 
 
 class AvailabilitySerializer(serializers.Serializer[Any]):
     lines = AvailableLine(many=True)
     asOf = serializers.DateTimeField()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """All that one request needs to know, read once."""
+
+    answers: dict[int, Answer]
+    kits: dict[int, list[KitComponent]]
+    skus: dict[int, str]
+    equivalents: dict[int, list[tuple[Variant, str]]]
+
+    def answer(self, variant_id: int) -> Answer | KitAnswer:
+        if parts := self.kits.get(variant_id):
+            return availability.available_kit(parts, self.answers)
+        return self.answers[variant_id]
 
 
 class Availability(Door):
@@ -68,73 +129,119 @@ class Availability(Door):
 
     @extend_schema(operation_id="askAvailability", request=AskedFields, responses=AvailabilitySerializer)
     def post(self, request: Request) -> Response:
-        """On hand less promised of what is sellable, for up to 500 products at once; two queries."""
+        """What can be promised on each day, for up to 500 products at once; a fixed number of queries.
+
+        What is sellable now and what is on its way, less what is promised, safety stock, what other channels are
+        guaranteed, and this channel's cap and buffer. `explain` gives every term; they add up to the number.
+        """
         fields = self.understood(AskedFields)
         skus = [line["sku"] for line in fields["lines"]]
-        visible = Variant.objects.for_partner(self.partner).stocked().filter(sku__in=skus)
-        variants = {variant.sku: variant for variant in visible}
+        visible = Variant.objects.for_partner(self.partner).stocked()
+        variants = {variant.sku: variant for variant in visible.filter(sku__in=skus)}
         unknown = [(f"lines[{place}].productId", f"There is no product {sku} for you.")
                    for place, sku in enumerate(skus) if sku not in variants]  # fmt: skip
         if unknown:
             raise InvalidInput.of(unknown)
         at = timezone.now()
-        found: dict[str, list[queries.Position]] = defaultdict(list)
-        for position in queries.positions(
-            variant_ids=[variant.pk for variant in variants.values()],
-            at=at,
-            partner=self.partner,
-        ):
-            found[position.sku].append(position)
-        lines = [self.line(asked, found[asked["sku"]], explain=fields["explain"]) for asked in fields["lines"]]
+        asker = Asker(partner=self.partner, channel=fields["channel"], at=at)
+        found = self.look(variants.values(), asker, fields)
+        lines = [
+            self.line(asked, variants[asked["sku"]], found, explain=fields["explain"]) for asked in fields["lines"]
+        ]
         return Response({"lines": lines, "asOf": at.isoformat().replace("+00:00", "Z")})
 
-    def line(self, asked: dict[str, Any], positions: list[queries.Position], *, explain: bool) -> dict[str, Any]:
+    def look(self, variants: Iterable[Variant], asker: Asker, fields: dict[str, Any]) -> Found:
+        """Everything in a handful of queries, whatever the number of lines."""
+        skus = {variant.pk: variant.sku for variant in variants}
+        equivalents: dict[int, list[tuple[Variant, str]]] = defaultdict(list)
+        if fields["includeEquivalents"]:
+            rows = Equivalent.objects.of(list(skus), on=fields["needed_by"] or asker.today)
+            others = Variant.objects.for_partner(self.partner).stocked().filter(status=Variant.Status.ACTIVE)
+            pairs = [(row.variant_id, row.other_id, row.relation) for row in rows]
+            by_id = others.in_bulk({one for pair in pairs for one in pair[:2]})
+            for one, other, relation in pairs:
+                if one in skus and other in by_id:
+                    equivalents[one].append((by_id[other], relation))
+                if relation == Equivalent.Relation.INTERCHANGEABLE and other in skus and one in by_id:
+                    equivalents[other].append((by_id[one], relation))
+        wanted = set(skus) | {variant.pk for others in equivalents.values() for variant, _ in others}
+        kits: dict[int, list[KitComponent]] = defaultdict(list)
+        for part in KitComponent.objects.filter(kit__in=wanted).select_related("component").order_by("id"):
+            kits[part.kit_id].append(part)
+            skus[part.component_id] = part.component.sku
+        parts = {part.component_id for found in kits.values() for part in found}
+        answers = availability.available(
+            variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=fields["needed_by"]
+        )
+        return Found(answers=answers, kits=dict(kits), skus=skus, equivalents=equivalents)
+
+    def line(self, asked: dict[str, Any], variant: Variant, found: Found, *, explain: bool) -> dict[str, Any]:
         rule = self.partner.disclosure_rule
-        terms, by_warehouse = explained(positions)
-        available = sum(by_warehouse.values())
-        told = rule.tell(available)
-        is_available = available >= asked["quantity"]
-        today = timezone.now().date().isoformat()
+        answer = found.answer(variant.pk)
+        is_told = rule.is_exact
         return {
             "productId": asked["sku"],
             "quantity": asked["quantity"],
-            # Below the disclosed bound the plain answer must not be a way to ask for the exact number.
-            "isAvailable": is_available
-            if rule.is_exact
-            else asked["quantity"] <= max(told.quantity or 0, 1) and is_available,
-            "availableQuantity": told.quantity,
-            "availability": told.label,
-            "earliestDate": today if is_available and rule.is_exact else None,
-            "byDate": [{"date": today, "quantity": told.quantity}] if told.quantity else [],
+            **self.told(answer, asked["quantity"]),
+            "backorderQuantity": answer.backorder if is_told and isinstance(answer, Answer) else 0,
+            "byDate": self.by_date(answer),
             "byWarehouse": [
                 {"warehouseLocation": code, "availableQuantity": quantity}
-                for code, quantity in sorted(by_warehouse.items())
+                for code, quantity in sorted(answer.by_node.items())
             ]
-            if rule.is_exact
+            if is_told
             else [],
-            "explanation": [{"term": term, "quantity": quantity} for term, quantity in terms]
-            if explain and rule.is_exact
-            else [],
+            "explanation": explanation(answer, variant.pk, found) if explain and is_told else [],
+            "equivalents": [
+                {
+                    "productId": other.sku,
+                    "relation": relation,
+                    **self.told(found.answer(other.pk), asked["quantity"]),
+                }
+                for other, relation in found.equivalents.get(variant.pk, [])
+            ],
         }
 
+    def told(self, answer: Answer | KitAnswer, quantity: int) -> dict[str, Any]:
+        rule = self.partner.disclosure_rule
+        told = rule.tell(answer.available)
+        is_available = answer.available >= quantity
+        return {
+            # Below the disclosed bound the plain answer must not be a way to ask for the exact number.
+            "isAvailable": is_available if rule.is_exact else quantity <= max(told.quantity or 0, 1) and is_available,
+            "availableQuantity": told.quantity,
+            "availability": told.label,
+            "earliestDate": answer.earliest(quantity) if rule.is_exact else None,
+        }
 
-def explained(positions: list[queries.Position]) -> tuple[list[tuple[str, int]], dict[str, int]]:
-    """The terms of the answer and its parts by warehouse, from one pass: they cannot disagree."""
-    terms: dict[str, int] = defaultdict(int)
-    by_warehouse: dict[str, int] = defaultdict(int)
-    for position in positions:
-        terms["onHand"] += position.on_hand
-        if position.is_sellable:
-            terms["reserved"] -= position.reserved
-            by_warehouse[position.warehouse_code] += position.on_hand - position.reserved
-        else:
-            terms[_why_not(position)] -= position.on_hand
-    return list(terms.items()), dict(by_warehouse)
+    def by_date(self, answer: Answer | KitAnswer) -> list[dict[str, Any]]:
+        """The steps as disclosed; days on which what is told does not change are left out."""
+        steps: list[dict[str, Any]] = []
+        for day, quantity in answer.by_date:
+            told = self.partner.disclosure_rule.tell(quantity).quantity
+            if told is not None and (told != steps[-1]["quantity"] if steps else told > 0):
+                steps.append({"date": day, "quantity": told})
+        return steps
 
 
-def _why_not(position: queries.Position) -> str:
-    if position.condition != Level.Condition.SELLABLE:
-        return position.condition
-    if position.hold_state != "released" and position.hold_state is not None:
-        return position.hold_state
-    return "expired" if position.expires_on else "warehouseClosed"
+def explanation(answer: Answer | KitAnswer, variant_id: int, found: Found) -> list[dict[str, Any]]:
+    """The terms; of a kit, those of its components, each in the component's own units."""
+    if isinstance(answer, Answer):
+        return [term_as_json(term) for term in answer.terms if term.quantity]
+    return [
+        term_as_json(term, sku=found.skus[part.component_id])
+        for part in found.kits[variant_id]
+        for term in found.answers[part.component_id].terms
+        if term.quantity
+    ]
+
+
+def term_as_json(term: Term, sku: str | None = None) -> dict[str, Any]:
+    return {
+        "term": term.name,
+        "quantity": term.quantity,
+        "warehouseLocation": term.node or None,
+        "label": term.label or None,
+        "date": term.day,
+        "productId": sku,
+    }

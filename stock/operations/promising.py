@@ -10,7 +10,7 @@ from typing import Any
 from catalog.models import KitComponent, Variant
 from partners.models import Partner
 from partners.problems import Problem
-from stock import allocation, ledger, queries
+from stock import allocation, availability, ledger, queries
 from stock.allocation import Demand, Plan
 
 
@@ -96,19 +96,40 @@ def decide(*, wish: Wish, rows: Sequence[Row], taken: dict[int, int]) -> list[Pl
     Looks, and does not lock. Raises InsufficientStock unless the wish is content with less.
     """
     stocked = [row for row in rows if not row.is_kit]
-    offers = queries.candidates(
-        variant_ids={row.variant_id for row in stocked}, partner=wish.partner, at=wish.header.at
-    )
+    offers, limits = _offers({row.variant_id for row in stocked}, wish)
     left: Sequence[allocation.Candidate] = (
         [replace(offer, available=offer.available - taken.get(offer.level_id, 0)) for offer in offers]
         if taken
         else offers
     )
-    plans = iter(allocation.allocate([row.demand for row in stocked], left))
+    plans = iter(allocation.allocate([row.demand for row in stocked], left, limits=limits))
     decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
     if any(plan.missing for plan in decided) and (wish.is_all_or_nothing or not any(plan.picks for plan in decided)):
         raise _insufficient(wish, rows, decided)
     return decided
+
+
+def has_rules(*, rows: Iterable[Row]) -> bool:
+    """Whether a rule of promising counts for any of these; what others hold matters then. One query."""
+    return bool(availability.rules_of([row.variant_id for row in rows]))
+
+
+def _offers(variant_ids: set[int], wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
+    """What may be picked, and how far: the same answer of availability that a partner gets."""
+    at, partner = wish.header.at, wish.partner
+    if not availability.rules_of(sorted(variant_ids)):
+        return queries.candidates(variant_ids=variant_ids, partner=partner, at=at), {}
+    asker = availability.Asker(partner=partner, channel=wish.header.channel, at=at)
+    answers = availability.available(variant_ids=variant_ids, asker=asker)
+    days: dict[int, list[int]] = defaultdict(list)
+    for variant_id, minimum_days in availability.minimum_days(variant_ids=variant_ids, asker=asker).items():
+        days[minimum_days].append(variant_id)
+    offers = [
+        offer
+        for minimum_days, ids in days.items()
+        for offer in queries.candidates(variant_ids=ids, partner=partner, at=at, minimum_days=minimum_days)
+    ]
+    return offers, availability.limits(answers)
 
 
 def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> list[ledger.NewLine]:

@@ -156,8 +156,18 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     reservation_ids: list[int] = []
     taken: dict[int, int] = defaultdict(int)
     refused: list[int] = []
+
+    def write() -> None:
+        if lines:
+            first = wishes[claimed[0]].header
+            ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at)
+        for written in (lines, reservation_ids, taken):
+            written.clear()
+
     for place in claimed:
         reservation, _ = outcomes[place]  # type: ignore[misc]  # a claimed one is no refusal
+        if len(claimed) > 1 and promising.has_rules(rows=rows[place]):
+            write()  # what the wishes before got counts in the rules
         try:
             plans = promising.decide(wish=wishes[place], rows=rows[place], taken=taken)
         except InsufficientStock as problem:
@@ -169,9 +179,7 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
         for pick in (pick for plan in plans for pick in plan.picks):
             taken[pick.level_id] += pick.quantity
     Reservation.objects.filter(pk__in=refused).delete()
-    if lines:
-        first = wishes[claimed[0]].header
-        ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at)
+    write()
     return [outcomes[place] for place in range(len(wishes))]
 
 

@@ -1,0 +1,221 @@
+"""What can be promised of many products to one caller, from the stock book: rows in, `atp` answers out.
+
+The same function answers partners, explains itself to staff, and tells a reservation how far it may go.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from catalog.models import KitComponent, Variant
+from partners.models import Partner
+from stock import atp, prepared
+from stock.atp import Answer, Supply
+from stock.models import PromiseRule
+from stock.models.level import FROM_SQL
+from stock.models.ownership import GRANTED_SQL
+from stock.rules import Rule, held_by, named, rules_for
+
+# Levels that do not differ in anything that counts are added up by the database. Dates are moved onto one
+# axis of days: what expires today where it lies expires on the asker's today.
+SUPPLIES = f"""
+    SELECT level.variant_id, warehouse.code, batch.number,
+           batch.expires_on + (%s::date - (%s AT TIME ZONE warehouse.time_zone)::date),
+           CASE WHEN level.condition <> 'sellable' THEN level.condition
+                WHEN NOT warehouse.is_active THEN 'warehouseClosed'
+                WHEN batch.hold_state <> 'released' THEN batch.hold_state ELSE '' END AS barred,
+           sum(level.on_hand)::bigint, sum(level.reserved)::bigint
+      FROM {FROM_SQL}
+     WHERE level.variant_id = ANY(%s::bigint[]) AND level.on_hand > 0 AND {GRANTED_SQL}
+       AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
+     GROUP BY level.variant_id, warehouse.id, batch.id, barred
+     ORDER BY level.variant_id, warehouse.code, batch.expires_on NULLS LAST, batch.number
+"""  # noqa: S608  the parts are our own
+INBOUND = """
+    SELECT inbound.variant_id, warehouse.code, inbound.document, inbound.expected_on, inbound.kind, inbound.quantity,
+           batch.expires_on
+      FROM stock_inbound inbound
+      JOIN stock_warehouse warehouse ON warehouse.id = inbound.warehouse_id
+      LEFT JOIN stock_batch batch ON batch.id = inbound.batch_id
+     WHERE inbound.variant_id = ANY(%s::bigint[]) AND inbound.is_confirmed AND warehouse.is_active
+       AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
+     ORDER BY inbound.variant_id, inbound.expected_on, inbound.id
+"""
+HELD = """
+    SELECT level.variant_id, reservation.channel, coalesce(partner.code, ''),
+           sum(allocation.quantity - allocation.consumed - allocation.freed)::bigint
+      FROM stock_level level
+      JOIN stock_allocation allocation ON allocation.level_id = level.id
+       AND allocation.quantity > allocation.consumed + allocation.freed
+      JOIN stock_reservationline line ON line.id = allocation.line_id
+      JOIN stock_reservation reservation ON reservation.id = line.reservation_id
+      LEFT JOIN partners_partner partner ON partner.id = reservation.partner_id
+     WHERE level.variant_id = ANY(%s::bigint[]) AND level.reserved > 0
+     GROUP BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asks: a partner (None: we ourselves) through a channel, at a moment."""
+
+    partner: Partner | None
+    channel: str
+    at: datetime
+
+    @property
+    def today(self) -> date:
+        return self.at.date()
+
+    @property
+    def granted(self) -> list[str] | None:
+        return self.partner.granted_warehouses if self.partner else None
+
+
+def available(
+    *,
+    variant_ids: Iterable[int],
+    asker: Asker,
+    needed_by: date | None = None,
+    warehouse_codes: Sequence[str] | None = None,
+) -> dict[int, Answer]:
+    """What can be promised of each SKU, with its terms. Two queries; four where rules count.
+
+    Index level_one_per_place. Kits have no stock of their own; see `available_kits`.
+    """
+    ids = sorted(set(variant_ids))
+    supplies = _supplies(ids, asker, warehouse_codes)
+    counting = rules_of(ids)
+    held = _held(ids) if any(rule.kind in {"guarantee", "cap", "oversell"} for rule in counting) else {}
+    types = dict(Variant.objects.filter(pk__in=ids).values_list("pk", "product_type")) if counting else {}
+    code = asker.partner.code if asker.partner else ""
+    answers = {}
+    for variant_id in ids:
+        rules = None
+        if counting:
+            rules = rules_for(
+                counting, variant_id=variant_id, product_type=types.get(variant_id, ""), channel=asker.channel,
+                partner_code=code, held=held.get(variant_id, {}),
+            )  # fmt: skip
+        answers[variant_id] = atp.available_to_promise(
+            supplies=supplies.get(variant_id, ()), rules=rules, today=asker.today, needed_by=needed_by
+        )
+    return answers
+
+
+def minimum_days(*, variant_ids: Iterable[int], asker: Asker) -> dict[int, int]:
+    """The remaining shelf life each product must have for this caller. Two queries."""
+    ids = sorted(set(variant_ids))
+    counting = [rule for rule in rules_of(ids) if rule.kind == "shelfLife"]
+    types = dict(Variant.objects.filter(pk__in=ids).values_list("pk", "product_type")) if counting else {}
+    code = asker.partner.code if asker.partner else ""
+    return {
+        variant_id: rules_for(
+            counting, variant_id=variant_id, product_type=types.get(variant_id, ""), channel=asker.channel,
+            partner_code=code, held={},
+        ).minimum_days
+        for variant_id in ids
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitAnswer:
+    """How many of a kit can be made, and which component says so."""
+
+    day: date
+    by_date: list[tuple[date, int]]
+    by_node: dict[str, int]
+    limiting: int
+    """The component (its id) of which the fewest kits can be made on the day."""
+
+    @property
+    def available(self) -> int:
+        return next(quantity for day, quantity in reversed(self.by_date) if day <= self.day)
+
+    def earliest(self, quantity: int) -> date | None:
+        """The first day on which so many can leave together."""
+        return next((day for day, kits in self.by_date if kits >= quantity), None)
+
+
+def available_kit(parts: Sequence[KitComponent], answers: Mapping[int, Answer]) -> KitAnswer:
+    """The fewest kits any component allows: on each day, and at each node by itself. Pure."""
+    first = answers[parts[0].component_id]
+    steps = sorted({first.day} | {day for part in parts for day, _ in answers[part.component_id].by_date})
+    by_date = [(step, min(answers[part.component_id].on(step) // part.quantity for part in parts)) for step in steps]
+    nodes = set.intersection(*(set(answers[part.component_id].by_node) for part in parts))
+    return KitAnswer(
+        day=first.day,
+        by_date=by_date,
+        by_node={
+            node: min(answers[part.component_id].by_node[node] // part.quantity for part in parts)
+            for node in sorted(nodes)
+        },
+        limiting=min(parts, key=lambda part: answers[part.component_id].available // part.quantity).component_id,
+    )
+
+
+def rules_of(variant_ids: list[int]) -> list[Rule]:
+    """The rules that may count for these products. One query, on a small table."""
+    rows = PromiseRule.objects.filter(variant__in=variant_ids) | PromiseRule.objects.filter(variant=None)
+    return [
+        Rule(
+            kind=kind, variant_id=variant_id, product_type=product_type, node=node or "",
+            whom=named(partner_code) if partner_code else channel, units=units, percent=percent,
+        )
+        for kind, variant_id, product_type, node, channel, partner_code, units, percent in rows.values_list(
+            "kind", "variant", "product_type", "warehouse__code", "channel", "partner__code", "units", "percent"
+        )
+    ]  # fmt: skip
+
+
+def _supplies(ids: list[int], asker: Asker, warehouse_codes: Sequence[str] | None) -> dict[int, list[Supply]]:
+    partner_id = asker.partner.pk if asker.partner else None
+    codes = asker.granted
+    if warehouse_codes is not None:
+        codes = [code for code in warehouse_codes if codes is None or code in codes]
+    today = asker.today
+    found: dict[int, list[Supply]] = defaultdict(list)
+    rows = prepared.fetch(SUPPLIES, [today, asker.at, prepared.bigints(ids), partner_id, partner_id, codes, codes])
+    for variant_id, node, batch, expires_on, barred, on_hand, reserved in rows:
+        found[variant_id].append(
+            Supply(
+                node=node, quantity=on_hand, available_from=today, expires_on=expires_on, label=batch or "",
+                promised=reserved, barred=barred,
+            )
+        )  # fmt: skip
+    for variant_id, node, document, expected_on, kind, quantity, expires_on in prepared.fetch(
+        INBOUND, [prepared.bigints(ids), codes, codes]
+    ):
+        # What should be here already is not: it counts from tomorrow on.
+        arrives = max(expected_on, today + timedelta(days=1))
+        found[variant_id].append(
+            Supply(
+                node=node, quantity=quantity, available_from=arrives, expires_on=expires_on, source=kind, label=document
+            )
+        )
+    return found
+
+
+def _held(ids: list[int]) -> dict[int, dict[str, int]]:
+    """What each channel and partner holds of each product. One query, by the open allocations of the levels."""
+    units: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, [prepared.bigints(ids)])
+        for variant_id, channel, partner_code, quantity in cursor.fetchall():
+            units[variant_id].append((channel, partner_code, quantity))
+    return {variant_id: held_by(rows) for variant_id, rows in units.items()}
+
+
+def limits(answers: Mapping[int, Answer]) -> dict[tuple[int, str], Any]:
+    """How far a reservation may go: of each variant in all, and at each node."""
+    found: dict[tuple[int, str], int] = {}
+    for variant_id, answer in answers.items():
+        found[variant_id, ""] = answer.available
+        found |= {(variant_id, node): quantity for node, quantity in answer.by_node.items()}
+    return found
