@@ -155,8 +155,13 @@ def test_parts_are_found_by_vehicle(api, retailer):
     assert client.get("/vehicles/makes").json()["items"] == ["Audi", "BMW"]
     assert client.get("/vehicles/models?make=Audi").json()["items"] == ["A4", "A6"]
     assert client.get("/vehicles/years?make=BMW&model=325i").json()["items"] == [1995, 1994, 1993, 1992]
-    for query in ("year=x", "year=99999"):
-        assert client.get(f"/fitments?{query}").status_code == 400
+    for query in (
+        "/fitments?year=x",
+        "/fitments?year=99999",
+        "/vehicles/models?make=a%00",
+        "/vehicles/years?model=%00",
+    ):
+        assert client.get(query).status_code == 400, query
 
 
 def test_a_page_of_products_costs_the_same_few_queries_however_long(api, retailer, supplier, django_assert_num_queries):
