@@ -80,10 +80,14 @@ class ProductSerializer(serializers.Serializer[Variant]):
     status = serializers.ChoiceField(Variant.Status, required=False)
     version = serializers.IntegerField(read_only=True)
 
+
+class ProductChanges(ProductSerializer):
+    """What a PATCH names. DRF's `partial` would reach into the lists, whose members are sent whole."""
+
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
-        if self.partial:
-            fields["parentId"].default = serializers.empty
+        for field in fields.values():
+            field.required, field.default = False, serializers.empty
         return fields
 
 
@@ -221,18 +225,18 @@ class Product(ProductDoor):
     @extend_schema(operation_id="replaceProduct", parameters=[IF_MATCH])
     def put(self, request: Request, sku: str) -> Response:
         """Replace a product's details; what is not named keeps its value, but for `parentId`."""
-        return self.change(sku, partial=False)
+        return self.change(sku, ProductSerializer)
 
-    @extend_schema(operation_id="reviseProduct", parameters=[IF_MATCH])
+    @extend_schema(operation_id="reviseProduct", parameters=[IF_MATCH], request=ProductChanges)
     def patch(self, request: Request, sku: str) -> Response:
-        """Change some of a product's details."""
-        return self.change(sku, partial=True)
+        """Change some of a product's details; a list that is named is replaced whole."""
+        return self.change(sku, ProductChanges)
 
-    def change(self, sku: str, *, partial: bool) -> Response:
+    def change(self, sku: str, body: type[ProductSerializer]) -> Response:
         accepted = conditional.required_match(self.request)
         mine = Variant.objects.for_partner(self.partner)
         get_object_or_404(mine, sku=sku)
-        fields = self.understood(ProductSerializer, partial=partial)
+        fields = self.understood(body)
         with transaction.atomic(durable=True):
             variant = get_object_or_404(mine.select_for_update(no_key=True, of=("self",)), sku=sku)
             conditional.check_match(accepted, conditional.etag(variant.version))

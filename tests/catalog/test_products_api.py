@@ -109,6 +109,36 @@ def test_a_product_that_cannot_be_is_refused_by_field(api, shop, change, field):
     assert (Variant.objects.count(), SupplierItem.objects.count()) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"packs": [{}]}, "packs[0].name"),
+        ({"packs": [{"name": "case"}]}, "packs[0].quantity"),
+        ({"packs": [{"quantity": 6}]}, "packs[0].name"),
+        ({"suppliers": [{}]}, "suppliers[0].supplierId"),
+        ({"suppliers": [{"supplierCode": "H8"}]}, "suppliers[0].supplierId"),
+        ({"attributes": {str(number): 1 for number in range(101)}}, "attributes"),
+        ({"attributes": {"": 1}}, "attributes"),
+        ({"parentId": "SAUCE"}, "parentId"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_by_field_and_changes_nothing(api, shop, change, field):
+    client = api(shop)
+    before = client.post("/products", SAUCE).json()
+    answer = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert client.get("/products/SAUCE").json() == before
+
+
+def test_a_list_in_a_change_may_be_as_short_as_in_a_new_product(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE)
+    change = {"packs": [{"name": "inner", "quantity": 6}], "suppliers": ["SUP-1"]}
+    revised = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'}).json()
+    assert revised["packs"] == [{"name": "inner", "quantity": 6, "gtin": ""}]
+    assert revised["suppliers"] == [{"supplierId": "SUP-1", "supplierCode": ""}]
+
+
 @pytest.mark.parametrize(("change", "code"), [({}, "product_exists"), ({"productId": "OTHER"}, "gtin_taken")])
 def test_a_sku_and_a_gtin_are_given_once(api, shop, change, code):
     client = api(shop)
