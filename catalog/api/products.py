@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -24,8 +23,6 @@ from partners.api.pagination import BadPage
 from partners.models import Partner
 from partners.problems import InvalidInput
 
-ATTRIBUTES_MAX = 100
-ATTRIBUTES_BYTES_MAX = 20_000
 SKU = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"
 
 
@@ -47,14 +44,8 @@ class Attributes(serializers.JSONField):
     """An object of texts, numbers, booleans and lists of those."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict) or len(data) > ATTRIBUTES_MAX:
-            raise serializers.ValidationError(f"Send an object of at most {ATTRIBUTES_MAX} attributes.")
-        for name, value in data.items():
-            values = value if isinstance(value, list) else [value]
-            if not name or any(isinstance(inner, dict | list) for inner in values):
-                raise serializers.ValidationError(f"{name!r} is neither text, number, yes or no, nor a list of them.")
-        if len(json.dumps(data)) > ATTRIBUTES_BYTES_MAX:
-            raise serializers.ValidationError(f"The attributes take more than {ATTRIBUTES_BYTES_MAX:,} bytes.")
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Send an object.")
         return data
 
 
@@ -75,8 +66,8 @@ class ProductSerializer(serializers.Serializer[Variant]):
     shelfLifeDays = Quantity(source="shelf_life_days", max_value=36_500, required=False, allow_null=True)
     warrantyMonths = Quantity(source="warranty_months", min_value=0, max_value=1_200, required=False, allow_null=True)
     unit = Text(max_length=20, required=False)
-    packs = PackFields(many=True, required=False, max_length=20)
-    suppliers = SourceFields(source="supplier_items", many=True, required=False, max_length=50)
+    packs = PackFields(many=True, required=False, max_length=products.PACKS_MAX)
+    suppliers = SourceFields(source="supplier_items", many=True, required=False, max_length=products.SUPPLIERS_MAX)
     status = serializers.ChoiceField(Variant.Status, required=False)
     version = serializers.IntegerField(read_only=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,13 @@ from partners.problems import Conflict, InvalidInput
 PLAIN = (
     "name", "brand", "attributes", "tracking", "shelf_life_days", "warranty_months", "unit", "status",
 )  # fmt: skip
+
+ATTRIBUTES_MAX = 100
+ATTRIBUTES_BYTES_MAX = 20_000
+PACKS_MAX = 20
+SUPPLIERS_MAX = 50
+# PostgreSQL keeps neither NUL nor half of a surrogate pair.
+NOT_KEPT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class ProductExists(Conflict):
@@ -100,6 +109,8 @@ def _set(variant: Variant, fields: dict[str, Any]) -> None:
     for name in PLAIN:
         if name in fields:
             setattr(variant, name, fields[name])
+    if "attributes" in fields:
+        _check_attributes(fields["attributes"])
     if "gtin" in fields:
         variant.gtin14 = normalise_gtin(fields["gtin"])
         variant.gtin = fields["gtin"]
@@ -110,6 +121,24 @@ def _set(variant: Variant, fields: dict[str, Any]) -> None:
         )
     if "parent_sku" in fields:
         variant.parent = _parent(fields["parent_sku"], variant)
+
+
+def _check_attributes(attributes: dict[str, Any]) -> None:
+    """Texts, numbers, booleans and lists of those, whichever door they came by."""
+    if len(attributes) > ATTRIBUTES_MAX:
+        raise InvalidInput.at("attributes", f"A product has at most {ATTRIBUTES_MAX} attributes.")
+    for name, value in attributes.items():
+        values = value if isinstance(value, list) else [value]
+        if not name or any(isinstance(inner, dict | list) for inner in values):
+            raise InvalidInput.at("attributes", f"{name!r} is neither text, number, yes or no, nor a list of them.")
+        if any(isinstance(text, str) and NOT_KEPT.search(text) for text in (name, *values)):
+            raise InvalidInput.at("attributes", f"{name!r} holds a character that cannot be kept.")
+    try:
+        size = len(json.dumps(attributes, allow_nan=False))
+    except ValueError as error:
+        raise InvalidInput.at("attributes", "NaN and Infinity are no numbers.") from error
+    if size > ATTRIBUTES_BYTES_MAX:
+        raise InvalidInput.at("attributes", f"The attributes take more than {ATTRIBUTES_BYTES_MAX:,} bytes.")
 
 
 def _parent(sku: str | None, variant: Variant) -> Variant | None:
@@ -133,10 +162,14 @@ def _save(variant: Variant) -> None:
             variant.save()
     except IntegrityError as error:
         if "variant_gtin_unique" in str(error):
-            raise GtinTaken(f"The GTIN {variant.gtin} belongs to another product.", gtin=variant.gtin) from error
+            raise _gtin_taken(variant.gtin) from error
         if "variant_parent_is_no_sku" in str(error):
             raise InvalidInput.at("gtin", "A parent is never sold itself and has no GTIN.") from error
         raise
+
+
+def _gtin_taken(gtin: str) -> GtinTaken:
+    return GtinTaken(f"The GTIN {gtin} belongs to another product.", gtin=gtin)
 
 
 def _set_lists(variant: Variant, fields: dict[str, Any]) -> bool:
@@ -149,11 +182,18 @@ def _set_lists(variant: Variant, fields: dict[str, Any]) -> bool:
 
 
 def _set_packs(variant: Variant, packs: Sequence[PackOf]) -> bool:
+    if len(packs) > PACKS_MAX:
+        raise InvalidInput.at("packs", f"A product has at most {PACKS_MAX} packs.")
     wanted = {pack.name: (pack.quantity, normalise_gtin(pack.gtin)) for pack in packs}
     if len(wanted) < len(packs):
         raise InvalidInput.at("packs", "Two packs have the same name.")
+    gtins = [gtin14 for _, gtin14 in wanted.values() if gtin14]
+    if len(set(gtins)) < len(gtins):
+        raise InvalidInput.at("packs", "Two packs have the same GTIN.")
     if wanted == {pack.name: (pack.quantity, pack.gtin14) for pack in variant.packs.all()}:
         return False
+    if taken := Pack.objects.exclude(variant=variant).filter(gtin14__in=gtins).first():
+        raise _gtin_taken(taken.gtin14)
     variant.packs.all().delete()
     Pack.objects.bulk_create(
         Pack(variant=variant, name=name, quantity=quantity, gtin14=gtin14)
@@ -163,6 +203,8 @@ def _set_packs(variant: Variant, packs: Sequence[PackOf]) -> bool:
 
 
 def _set_sources(variant: Variant, sources: Sequence[Source]) -> bool:
+    if len(sources) > SUPPLIERS_MAX:
+        raise InvalidInput.at("suppliers", f"A product has at most {SUPPLIERS_MAX} suppliers.")
     wanted = {source.supplier.pk: source.supplier_code for source in sources}
     if len(wanted) < len(sources):
         raise InvalidInput.at("suppliers", "A supplier is named twice.")
@@ -182,4 +224,7 @@ def _set_sources(variant: Variant, sources: Sequence[Source]) -> bool:
 
 def _picture(variant: Variant) -> dict[str, Any]:
     names = (*PLAIN, "gtin", "gtin14", "product_type_id", "parent_id")
-    return {name: getattr(variant, name) for name in names}
+    # As JSON, for Python holds 1, 1.0 and true to be equal.
+    return {name: getattr(variant, name) for name in names} | {
+        "attributes": json.dumps(variant.attributes, sort_keys=True)
+    }

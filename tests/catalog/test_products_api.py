@@ -117,6 +117,7 @@ def test_a_product_that_cannot_be_is_refused_by_field(api, shop, change, field):
         ({"packs": [{"quantity": 6}]}, "packs[0].name"),
         ({"suppliers": [{}]}, "suppliers[0].supplierId"),
         ({"suppliers": [{"supplierCode": "H8"}]}, "suppliers[0].supplierId"),
+        ({"packs": [{"name": "a", "quantity": 2, "gtin": GTIN}, {"name": "b", "quantity": 3, "gtin": GTIN}]}, "packs"),
         ({"attributes": {str(number): 1 for number in range(101)}}, "attributes"),
         ({"attributes": {"": 1}}, "attributes"),
         ({"parentId": "SAUCE"}, "parentId"),
@@ -137,6 +138,22 @@ def test_a_list_in_a_change_may_be_as_short_as_in_a_new_product(api, shop):
     revised = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'}).json()
     assert revised["packs"] == [{"name": "inner", "quantity": 6, "gtin": ""}]
     assert revised["suppliers"] == [{"supplierId": "SUP-1", "supplierCode": ""}]
+
+
+def test_one_and_true_are_two_values_of_an_attribute(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE | {"attributes": {"vegan": 1}})
+    revised = client.patch("/products/SAUCE", {"attributes": {"vegan": True}}, headers={"If-Match": '"1"'})
+    assert (revised["ETag"], revised.json()["attributes"]["vegan"]) == ('"2"', True)
+
+
+def test_a_packs_gtin_is_given_once(api, shop):
+    client = api(shop)
+    packs = [{"name": "case", "quantity": 12, "gtin": GTIN}]
+    client.post("/products", {"productId": "FIRST", "name": "x", "packs": packs})
+    answer = client.post("/products", {"productId": "SECOND", "name": "x", "packs": packs})
+    assert (answer.status_code, answer.json()["code"], answer.json()["gtin"]) == (409, "gtin_taken", f"0{GTIN}")
+    assert list(Variant.objects.values_list("sku", flat=True)) == ["FIRST"]
 
 
 @pytest.mark.parametrize(("change", "code"), [({}, "product_exists"), ({"productId": "OTHER"}, "gtin_taken")])
