@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from stdnum import ean
 
 from catalog.models import Pack, ProductType, SupplierItem, Variant
@@ -42,6 +43,13 @@ class GtinTaken(Conflict):
     title = "The GTIN belongs to another product"
 
 
+class ParentIsStocked(Conflict):
+    """What lies on a shelf is sold itself and cannot become a parent. Data: productId."""
+
+    code = "parent_is_stocked"
+    title = "A product that has stock cannot be a parent"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Who supplies it, and under which number of their own."""
@@ -63,14 +71,16 @@ class PackOf:
 def create(*, sku: str, fields: dict[str, Any], actor: Actor) -> Variant:
     """Put a product into the catalog. `fields` are those of `revise`.
 
-    Raises ProductExists (data: productId), GtinTaken (data: gtin) and InvalidInput naming the field.
+    Raises ProductExists and ParentIsStocked (data: productId), GtinTaken (data: gtin) and InvalidInput naming
+    the field.
     """
     if Variant.objects.filter(sku=sku).exists():
-        raise ProductExists(f"There is a product {sku} already.", productId=sku)
+        raise _exists(sku)
     variant = Variant(sku=sku)
     _set(variant, fields)
     _save(variant)
-    _set_lists(variant, fields)
+    _set_packs(variant, fields.get("packs", []))
+    _set_sources(variant, fields.get("sources", []))
     return variant
 
 
@@ -79,14 +89,17 @@ def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor) -> Variant
     """Change what `fields` name: name, brand, product_type, parent_sku, gtin, attributes, tracking,
     shelf_life_days, warranty_months, unit, status; `packs` and `sources` replace the whole list.
 
-    Locks the product. Saying what is so already writes nothing; anything else bumps the version (its ETag).
-    Raises GtinTaken and InvalidInput.
+    Locks the product, and a parent newly named. Saying what is so already writes nothing; anything else bumps
+    the version (its ETag). Raises ParentIsStocked (data: productId), GtinTaken (data: gtin) and InvalidInput.
     """
-    locked = Variant.objects.select_for_update(no_key=True, of=("self",)).get(pk=variant.pk)
+    locked = _lock(Variant.objects.filter(pk=variant.pk)).get()
     before = _picture(locked)
     _set(locked, fields)
     is_changed = _picture(locked) != before
-    is_changed |= _set_lists(locked, fields)
+    if "packs" in fields:
+        is_changed |= _set_packs(locked, fields["packs"])
+    if "sources" in fields:
+        is_changed |= _set_sources(locked, fields["sources"])
     if is_changed:
         locked.version += 1
         locked._change_reason = "product revised"  # type: ignore[attr-defined]  # read by the history
@@ -103,6 +116,14 @@ def normalise_gtin(gtin: str) -> str:
     if not ean.is_valid(gtin):
         raise InvalidInput.at("gtin", f"The check digit of {gtin} is wrong.")
     return gtin.zfill(14)
+
+
+def _lock(variants: QuerySet[Variant]) -> QuerySet[Variant]:
+    return variants.select_for_update(no_key=True, of=("self",))
+
+
+def _exists(sku: str) -> ProductExists:
+    return ProductExists(f"There is a product {sku} already.", productId=sku)
 
 
 def _set(variant: Variant, fields: dict[str, Any]) -> None:
@@ -144,15 +165,19 @@ def _check_attributes(attributes: dict[str, Any]) -> None:
 def _parent(sku: str | None, variant: Variant) -> Variant | None:
     if not sku:
         return None
-    parent = Variant.objects.filter(sku=sku).first()
+    if variant.parent and variant.parent.sku == sku:
+        return variant.parent
+    parent = _lock(Variant.objects.filter(sku=sku)).first()
     if parent is None:
         raise InvalidInput.at("parentId", f"There is no product {sku}.")
-    if parent.parent_id or parent.gtin14 or parent.pk == variant.pk or variant.is_parent:
+    if variant.is_parent:
+        raise InvalidInput.at("parentId", "A parent gathers variants and has no parent itself.")
+    if parent.parent_id or parent.gtin14 or parent.pk == variant.pk:
         raise InvalidInput.at("parentId", f"{sku} is sold itself; a parent only gathers its variants.")
     if not parent.is_parent:
         parent.is_parent = True
         parent.version += 1
-        parent.save()
+        _save(parent)
     return parent
 
 
@@ -161,24 +186,25 @@ def _save(variant: Variant) -> None:
         with transaction.atomic():
             variant.save()
     except IntegrityError as error:
-        if "variant_gtin_unique" in str(error):
-            raise _gtin_taken(variant.gtin) from error
-        if "variant_parent_is_no_sku" in str(error):
-            raise InvalidInput.at("gtin", "A parent is never sold itself and has no GTIN.") from error
+        match _constraint(error):
+            case "variant_gtin_unique":
+                raise _gtin_taken(variant.gtin) from error
+            case "variant_parent_is_no_sku":
+                raise InvalidInput.at("gtin", "A parent is never sold itself and has no GTIN.") from error
+            case "parent_is_never_stocked":  # the guard of the floor above, which knows the shelves
+                stocked = (variant.parent or variant).sku
+                raise ParentIsStocked(f"{stocked} has stock of its own.", productId=stocked) from error
+            case "catalog_variant_sku_key":
+                raise _exists(variant.sku) from error
         raise
+
+
+def _constraint(error: IntegrityError) -> str:
+    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
 
 
 def _gtin_taken(gtin: str) -> GtinTaken:
     return GtinTaken(f"The GTIN {gtin} belongs to another product.", gtin=gtin)
-
-
-def _set_lists(variant: Variant, fields: dict[str, Any]) -> bool:
-    is_changed = False
-    if "packs" in fields:
-        is_changed |= _set_packs(variant, fields["packs"])
-    if "sources" in fields:
-        is_changed |= _set_sources(variant, fields["sources"])
-    return is_changed
 
 
 def _set_packs(variant: Variant, packs: Sequence[PackOf]) -> bool:

@@ -129,10 +129,13 @@ def test_json_lines_may_nest(db, tmp_path, supplier):
         ),
         ('"suppliers": "SUP-1"', "is no list of suppliers"),
         ('"suppliers": [["SUP-1"]]', "is no list of suppliers"),
+        ('"parentId": "STOCKED"', "parent_is_stocked"),
         ('"parentId": "B"', "sold itself"),
     ],
 )
 def test_a_bad_line_of_json_is_refused_with_its_reason_and_the_good_ones_stay(db, tmp_path, change, reason):
+    stocked = make.make_variant(sku="STOCKED")
+    make.make_level(variant=stocked, warehouse=make.make_warehouse())
     lines = (
         '{"productId": "A", "name": "Sauce", "packs": [{"name": "case", "quantity": 12, "gtin": "4006381333931"}]}',
         '{"productId": "B", "name": "Relish"}',

@@ -156,6 +156,17 @@ def test_a_packs_gtin_is_given_once(api, shop):
     assert list(Variant.objects.values_list("sku", flat=True)) == ["FIRST"]
 
 
+def test_a_parent_gets_neither_a_parent_nor_a_gtin(api, shop):
+    client = api(shop)
+    for body in ({"productId": "P"}, {"productId": "Q"}, {"productId": "V", "parentId": "P"}):
+        client.post("/products", body | {"name": "x"})
+    for change, field in (({"parentId": "Q"}, "parentId"), ({"gtin": GTIN}, "gtin")):
+        answer = client.patch("/products/P", change, headers={"If-Match": '"2"'})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert client.get("/products/P")["ETag"] == '"2"'
+    assert client.get("/products/Q").json()["isParent"] is False
+
+
 @pytest.mark.parametrize(("change", "code"), [({}, "product_exists"), ({"productId": "OTHER"}, "gtin_taken")])
 def test_a_sku_and_a_gtin_are_given_once(api, shop, change, code):
     client = api(shop)
