@@ -82,13 +82,23 @@ class ProductChanges(ProductSerializer):
         return fields
 
 
+def speaks_for_itself(partner: Partner) -> bool:
+    """A supplier, whatever it may read, and whoever sees but its own: it has no say in what is others'."""
+    return partner.kind == Partner.Kind.SUPPLIER or partner.assortment == Partner.Assortment.OWN
+
+
+def visible_suppliers(partner: Partner) -> Any:
+    """Those whose offers the partner may see: to a supplier none but itself."""
+    return Partner.objects.filter(pk=partner.pk) if speaks_for_itself(partner) else Partner.objects.suppliers()
+
+
 class ProductFilter(filters.FilterSet):
     q = filters.CharFilter(method="search", help_text="In SKU, name, brand and barcode.")
     gtin = filters.CharFilter(method="by_gtin")
     brand = filters.CharFilter("brand", lookup_expr="iexact")
     productType = filters.CharFilter("product_type")
     parentId = filters.CharFilter("parent__sku")
-    supplierId = filters.CharFilter("supplier_items__supplier__code")
+    supplierId = filters.CharFilter(method="by_supplier")
     make = filters.CharFilter(method="fits")
     model = filters.CharFilter(method="fits")
     year = filters.NumberFilter(method="fits", min_value=1_880, max_value=2_200)
@@ -101,6 +111,11 @@ class ProductFilter(filters.FilterSet):
 
     def by_gtin(self, queryset: Any, name: str, text: str) -> Any:
         return queryset.filter(gtin14=text.zfill(14))
+
+    def by_supplier(self, queryset: Any, name: str, code: str) -> Any:
+        """Who else supplies a supplier's products cannot be found out by trying codes."""
+        known = visible_suppliers(self.request.user.partner)
+        return queryset.filter(supplier_items__supplier__in=known.filter(code=code))
 
     def fits(self, queryset: Any, name: str, value: Any) -> Any:
         """All of make, model and year must hold for one and the same fitment, so each call asks for all."""
@@ -133,11 +148,14 @@ class ProductDoor(Door):
         "GET": "catalog:read", "POST": "catalog:write", "PUT": "catalog:write", "PATCH": "catalog:write",
     }  # fmt: skip
 
+    @property
+    def supplier(self) -> Partner | None:
+        """The caller where it speaks for itself alone; None for the house."""
+        return self.partner if speaks_for_itself(self.partner) else None
+
     def visible(self) -> Any:
         """The caller's assortment; a supplier sees none but itself among the suppliers."""
-        items = SupplierItem.objects.select_related("supplier")
-        if self.partner.assortment == Partner.Assortment.OWN:
-            items = items.filter(supplier=self.partner)
+        items = SupplierItem.objects.select_related("supplier").filter(supplier__in=visible_suppliers(self.partner))
         rows = Variant.objects.for_partner(self.partner).select_related("parent")
         return rows.prefetch_related("packs", Prefetch("supplier_items", items))
 
@@ -146,7 +164,7 @@ class ProductDoor(Door):
         response = Response(ProductSerializer(row).data, status=status)
         return conditional.with_etag(response, conditional.etag(row.version), self.request)
 
-    def meant(self, fields: dict[str, Any], variant: Variant | None = None) -> dict[str, Any]:
+    def meant(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The body's fields as the operation names them."""
         meant = {name: value for name, value in fields.items() if name in {*products.PLAIN, "gtin"}}
         if "gtin" in meant:
@@ -155,19 +173,17 @@ class ProductDoor(Door):
             meant["product_type"] = fields["product_type_id"]
         if "parent" in fields:
             meant["parent_sku"] = fields["parent"]["sku"]
-            if meant["parent_sku"] and not Variant.objects.for_partner(self.partner).filter(sku=meant["parent_sku"]):
-                raise InvalidInput.at("parentId", f"There is no product {meant['parent_sku']} for you.")
         if "packs" in fields:
             meant["packs"] = [
                 PackOf(name=pack["name"], quantity=pack["quantity"], gtin=pack["gtin14"].lstrip("0") and pack["gtin14"])
                 for pack in fields["packs"]
             ]
-        if "supplier_items" in fields or variant is None:
-            meant["sources"] = self.sources(fields.get("supplier_items", []), variant)
+        if "supplier_items" in fields:
+            meant["sources"] = self.sources(fields["supplier_items"])
         return meant
 
-    def sources(self, asked: list[dict[str, Any]], variant: Variant | None) -> list[Source]:
-        suppliers = {row.code: row for row in Partner.objects.suppliers().for_partner(self.partner)}
+    def sources(self, asked: list[dict[str, Any]]) -> list[Source]:
+        suppliers = {row.code: row for row in visible_suppliers(self.partner)}
         unknown = [
             (f"suppliers[{place}].supplierId", f"There is no supplier {row['supplier']['code']} for you.")
             for place, row in enumerate(asked)
@@ -178,11 +194,9 @@ class ProductDoor(Door):
         named = [
             Source(supplier=suppliers[row["supplier"]["code"]], supplier_code=row["supplier_code"]) for row in asked
         ]
-        if self.partner.assortment == Partner.Assortment.OWN:
-            # A supplier speaks for itself: it is one of them, and the others stay.
-            named = named or [Source(supplier=self.partner)]
-            others = variant.supplier_items.exclude(supplier=self.partner).select_related("supplier") if variant else []
-            named += [Source(supplier=item.supplier, supplier_code=item.supplier_code) for item in others]
+        if self.supplier is not None:
+            # A supplier that names nobody is one of them all the same.
+            return named or [Source(supplier=self.supplier)]
         return named
 
 
@@ -200,8 +214,10 @@ class Products(ProductDoor):
     @once
     def post(self, request: Request) -> Response:
         """Put a product into the catalog. A supplier becomes its supplier by that."""
-        fields = self.understood(ProductSerializer)
-        variant = products.create(sku=fields["sku"], fields=self.meant(fields), actor=self.actor)
+        fields = {"supplier_items": []} | self.understood(ProductSerializer)
+        variant = products.create(
+            sku=fields["sku"], fields=self.meant(fields), actor=self.actor, supplier=self.supplier
+        )
         response = self.answer(variant, 201)
         response["Location"] = f"/api/v1/products/{variant.sku}"
         return response
@@ -231,5 +247,7 @@ class Product(ProductDoor):
         with transaction.atomic(durable=True):
             variant = get_object_or_404(mine.select_for_update(no_key=True, of=("self",)), sku=sku)
             conditional.check_match(accepted, conditional.etag(variant.version))
-            variant = products.revise(variant=variant, fields=self.meant(fields, variant), actor=self.actor)
+            variant = products.revise(
+                variant=variant, fields=self.meant(fields), actor=self.actor, supplier=self.supplier
+            )
         return self.answer(variant)

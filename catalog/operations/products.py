@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from stdnum import ean
 
 from catalog.models import Pack, ProductType, SupplierItem, Variant
 from partners.actors import Actor
 from partners.models import Partner
-from partners.problems import Conflict, InvalidInput
+from partners.problems import Conflict, InvalidInput, Problem
 
 PLAIN = (
     "name", "brand", "attributes", "tracking", "shelf_life_days", "warranty_months", "unit", "status",
@@ -50,6 +50,17 @@ class ParentIsStocked(Conflict):
     title = "A product that has stock cannot be a parent"
 
 
+class KeptByTheHouse(Problem):
+    """A supplier's word counts for what it alone supplies; here only its own offer is its own. Data: productId.
+
+    It says neither whether there are other suppliers nor who they are.
+    """
+
+    code = "kept_by_the_house"
+    title = "Only the house changes this product"
+    status = 403
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Who supplies it, and under which number of their own."""
@@ -68,16 +79,17 @@ class PackOf:
 
 
 @transaction.atomic
-def create(*, sku: str, fields: dict[str, Any], actor: Actor) -> Variant:
+def create(*, sku: str, fields: dict[str, Any], actor: Actor, supplier: Partner | None = None) -> Variant:
     """Put a product into the catalog. `fields` are those of `revise`.
 
+    Where a `supplier` asks, it may hang the product only under a parent that is its own.
     Raises ProductExists and ParentIsStocked (data: productId), GtinTaken (data: gtin) and InvalidInput naming
     the field.
     """
     if Variant.objects.filter(sku=sku).exists():
         raise _exists(sku)
     variant = Variant(sku=sku)
-    _set(variant, fields)
+    _set(variant, fields, supplier)
     _save(variant)
     _set_packs(variant, fields.get("packs", []))
     _set_sources(variant, fields.get("sources", []))
@@ -85,21 +97,27 @@ def create(*, sku: str, fields: dict[str, Any], actor: Actor) -> Variant:
 
 
 @transaction.atomic
-def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor) -> Variant:
+def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor, supplier: Partner | None = None) -> Variant:
     """Change what `fields` name: name, brand, product_type, parent_sku, gtin, attributes, tracking,
     shelf_life_days, warranty_months, unit, status; `packs` and `sources` replace the whole list.
 
-    Locks the product, and a parent newly named. Saying what is so already writes nothing; anything else bumps
-    the version (its ETag). Raises ParentIsStocked (data: productId), GtinTaken (data: gtin) and InvalidInput.
+    Where a `supplier` asks, `sources` is its own offer and the others stay, and the rest changes only where
+    the product is its own. Locks the product, and a parent newly named. Saying what is so already writes
+    nothing; anything else bumps the version (its ETag).
+    Raises KeptByTheHouse and ParentIsStocked (data: productId), GtinTaken (data: gtin) and InvalidInput.
     """
     locked = _lock(Variant.objects.filter(pk=variant.pk)).get()
     before = _picture(locked)
-    _set(locked, fields)
+    _set(locked, fields, supplier)
     is_changed = _picture(locked) != before
     if "packs" in fields:
         is_changed |= _set_packs(locked, fields["packs"])
+    if is_changed and supplier is not None and not _is_its_own(locked, supplier):
+        raise KeptByTheHouse(f"Of {locked.sku} you may change your own offer only.", productId=locked.sku)
     if "sources" in fields:
-        is_changed |= _set_sources(locked, fields["sources"])
+        if supplier is not None and not locked.supplier_items.filter(supplier=supplier).exists():
+            raise KeptByTheHouse(f"{locked.sku} is not supplied by you.", productId=locked.sku)
+        is_changed |= _set_sources(locked, fields["sources"], supplier)
     if is_changed:
         locked.version += 1
         locked._change_reason = "product revised"  # type: ignore[attr-defined]  # read by the history
@@ -126,7 +144,16 @@ def _exists(sku: str) -> ProductExists:
     return ProductExists(f"There is a product {sku} already.", productId=sku)
 
 
-def _set(variant: Variant, fields: dict[str, Any]) -> None:
+def _is_its_own(variant: Variant, supplier: Partner) -> bool:
+    """Whether the supplier, and nobody else, supplies the product and every variant it gathers."""
+    family = Variant.objects.filter(Q(pk=variant.pk) | Q(parent=variant))
+    return (
+        not family.exclude(supplier_items__supplier=supplier).exists()
+        and not SupplierItem.objects.filter(variant__in=family).exclude(supplier=supplier).exists()
+    )
+
+
+def _set(variant: Variant, fields: dict[str, Any], supplier: Partner | None) -> None:
     for name in PLAIN:
         if name in fields:
             setattr(variant, name, fields[name])
@@ -141,7 +168,7 @@ def _set(variant: Variant, fields: dict[str, Any]) -> None:
             code=code, defaults={"name": code.replace("-", " ").capitalize()}
         )
     if "parent_sku" in fields:
-        variant.parent = _parent(fields["parent_sku"], variant)
+        variant.parent = _parent(fields["parent_sku"], variant, supplier)
 
 
 def _check_attributes(attributes: dict[str, Any]) -> None:
@@ -162,12 +189,15 @@ def _check_attributes(attributes: dict[str, Any]) -> None:
         raise InvalidInput.at("attributes", f"The attributes take more than {ATTRIBUTES_BYTES_MAX:,} bytes.")
 
 
-def _parent(sku: str | None, variant: Variant) -> Variant | None:
+def _parent(sku: str | None, variant: Variant, supplier: Partner | None) -> Variant | None:
     if not sku:
         return None
     if variant.parent and variant.parent.sku == sku:
         return variant.parent
     parent = _lock(Variant.objects.filter(sku=sku)).first()
+    if supplier is not None and (parent is None or not _is_its_own(parent, supplier)):
+        # One sentence for what is not there, not seen and shared: it tells nothing of the others.
+        raise InvalidInput.at("parentId", f"{sku} is no product of yours alone.")
     if parent is None:
         raise InvalidInput.at("parentId", f"There is no product {sku}.")
     if variant.is_parent:
@@ -228,14 +258,15 @@ def _set_packs(variant: Variant, packs: Sequence[PackOf]) -> bool:
     return True
 
 
-def _set_sources(variant: Variant, sources: Sequence[Source]) -> bool:
+def _set_sources(variant: Variant, sources: Sequence[Source], supplier: Partner | None = None) -> bool:
+    """Make `sources` the offers there are; for a `supplier` its own offer, and those of others stay."""
     if len(sources) > SUPPLIERS_MAX:
         raise InvalidInput.at("suppliers", f"A product has at most {SUPPLIERS_MAX} suppliers.")
     wanted = {source.supplier.pk: source.supplier_code for source in sources}
     if len(wanted) < len(sources):
         raise InvalidInput.at("suppliers", "A supplier is named twice.")
-    there = {item.supplier_id: item for item in variant.supplier_items.all()}
-    if wanted == {supplier_id: item.supplier_code for supplier_id, item in there.items()}:
+    offers = variant.supplier_items.all() if supplier is None else variant.supplier_items.filter(supplier=supplier)
+    if wanted == {item.supplier_id: item.supplier_code for item in offers}:
         return False
     taken = SupplierItem.objects.exclude(variant=variant)
     for supplier_id, code in wanted.items():
@@ -244,7 +275,7 @@ def _set_sources(variant: Variant, sources: Sequence[Source]) -> bool:
         SupplierItem.objects.update_or_create(
             supplier_id=supplier_id, variant=variant, defaults={"supplier_code": code}
         )
-    variant.supplier_items.exclude(supplier__in=wanted).delete()
+    offers.exclude(supplier__in=wanted).delete()
     return True
 
 
