@@ -202,7 +202,7 @@ def _parent(sku: str | None, variant: Variant, supplier: Partner | None) -> Vari
         raise InvalidInput.at("parentId", f"There is no product {sku}.")
     if variant.is_parent:
         raise InvalidInput.at("parentId", "A parent gathers variants and has no parent itself.")
-    if parent.parent_id or parent.gtin14 or parent.pk == variant.pk:
+    if parent.parent_id or parent.gtin14 or parent.pk == variant.pk or parent.components.exists():
         raise InvalidInput.at("parentId", f"{sku} is sold itself; a parent only gathers its variants.")
     if not parent.is_parent:
         parent.is_parent = True
@@ -250,9 +250,11 @@ def _set_packs(variant: Variant, packs: Sequence[PackOf]) -> bool:
         return False
     if taken := Pack.objects.exclude(variant=variant).filter(gtin14__in=gtins).first():
         raise _gtin_taken(taken.gtin14)
+    # Which SKU whole packs are kept under is said by the house alone, and stays with the pack's name.
+    kept_as = dict(variant.packs.values_list("name", "stocked_as"))
     variant.packs.all().delete()
     Pack.objects.bulk_create(
-        Pack(variant=variant, name=name, quantity=quantity, gtin14=gtin14)
+        Pack(variant=variant, name=name, quantity=quantity, gtin14=gtin14, stocked_as_id=kept_as.get(name))
         for name, (quantity, gtin14) in wanted.items()
     )
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.models import Fitment, SupplierItem, Variant
+from catalog.models import Fitment, KitComponent, Pack, SupplierItem, Variant
 from tests import make
 
 GTIN = "4006381333931"
@@ -154,6 +154,25 @@ def test_a_packs_gtin_is_given_once(api, shop):
     answer = client.post("/products", {"productId": "SECOND", "name": "x", "packs": packs})
     assert (answer.status_code, answer.json()["code"], answer.json()["gtin"]) == (409, "gtin_taken", f"0{GTIN}")
     assert list(Variant.objects.values_list("sku", flat=True)) == ["FIRST"]
+
+
+def test_a_pack_keeps_the_sku_it_is_stocked_as_when_packs_are_revised(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE)
+    case = make.make_variant(sku="SAUCE-CASE")
+    Pack.objects.update(stocked_as=case)
+    packs = [{"name": "case", "quantity": 12}, {"name": "inner", "quantity": 6}]
+    assert client.patch("/products/SAUCE", {"packs": packs}, headers={"If-Match": '"1"'}).status_code == 200
+    assert set(Pack.objects.values_list("name", "stocked_as__sku")) == {("case", "SAUCE-CASE"), ("inner", None)}
+
+
+def test_a_kit_is_sold_itself_and_gathers_no_variants(api, shop):
+    kit = make.make_variant(sku="KIT")
+    KitComponent.objects.create(kit=kit, component=make.make_variant(), quantity=2)
+    answer = api(shop).post("/products", {"productId": "X", "name": "x", "parentId": "KIT"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "parentId")
+    kit.refresh_from_db()
+    assert (kit.is_parent, Variant.objects.filter(sku="X").exists()) == (False, False)
 
 
 def test_a_parent_gets_neither_a_parent_nor_a_gtin(api, shop):
