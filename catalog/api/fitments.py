@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from catalog.models import Fitment, Variant
 from partners.api.doors import Door
+from partners.api.pagination import BadPage
 
 NAMES_MAX = 2_000
 MAKE = OpenApiParameter("make", str, description="Only of this make.")
@@ -79,7 +80,11 @@ class Vehicles(FitmentDoor):
 
     def chosen(self, *names: str) -> Any:
         query = self.request.query_params
-        return self.visible().filter(**{f"{name}__iexact": query[name] for name in names if query.get(name)})
+        chosen = {name: query[name] for name in names if query.get(name)}
+        for name, value in chosen.items():
+            if "\x00" in value:
+                raise BadPage(f"{name}: the character NUL cannot be used.")
+        return self.visible().filter(**{f"{name}__iexact": value for name, value in chosen.items()})
 
 
 def _answer(name: str, kind: type[serializers.Field]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -24,8 +23,6 @@ from partners.api.pagination import BadPage
 from partners.models import Partner
 from partners.problems import InvalidInput
 
-ATTRIBUTES_MAX = 100
-ATTRIBUTES_BYTES_MAX = 20_000
 SKU = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"
 
 
@@ -47,14 +44,8 @@ class Attributes(serializers.JSONField):
     """An object of texts, numbers, booleans and lists of those."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict) or len(data) > ATTRIBUTES_MAX:
-            raise serializers.ValidationError(f"Send an object of at most {ATTRIBUTES_MAX} attributes.")
-        for name, value in data.items():
-            values = value if isinstance(value, list) else [value]
-            if not name or any(isinstance(inner, dict | list) for inner in values):
-                raise serializers.ValidationError(f"{name!r} is neither text, number, yes or no, nor a list of them.")
-        if len(json.dumps(data)) > ATTRIBUTES_BYTES_MAX:
-            raise serializers.ValidationError(f"The attributes take more than {ATTRIBUTES_BYTES_MAX:,} bytes.")
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Send an object.")
         return data
 
 
@@ -75,16 +66,30 @@ class ProductSerializer(serializers.Serializer[Variant]):
     shelfLifeDays = Quantity(source="shelf_life_days", max_value=36_500, required=False, allow_null=True)
     warrantyMonths = Quantity(source="warranty_months", min_value=0, max_value=1_200, required=False, allow_null=True)
     unit = Text(max_length=20, required=False)
-    packs = PackFields(many=True, required=False, max_length=20)
-    suppliers = SourceFields(source="supplier_items", many=True, required=False, max_length=50)
+    packs = PackFields(many=True, required=False, max_length=products.PACKS_MAX)
+    suppliers = SourceFields(source="supplier_items", many=True, required=False, max_length=products.SUPPLIERS_MAX)
     status = serializers.ChoiceField(Variant.Status, required=False)
     version = serializers.IntegerField(read_only=True)
 
+
+class ProductChanges(ProductSerializer):
+    """What a PATCH names. DRF's `partial` would reach into the lists, whose members are sent whole."""
+
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
-        if self.partial:
-            fields["parentId"].default = serializers.empty
+        for field in fields.values():
+            field.required, field.default = False, serializers.empty
         return fields
+
+
+def speaks_for_itself(partner: Partner) -> bool:
+    """A supplier, whatever it may read, and whoever sees but its own: it has no say in what is others'."""
+    return partner.kind == Partner.Kind.SUPPLIER or partner.assortment == Partner.Assortment.OWN
+
+
+def visible_suppliers(partner: Partner) -> Any:
+    """Those whose offers the partner may see: to a supplier none but itself."""
+    return Partner.objects.filter(pk=partner.pk) if speaks_for_itself(partner) else Partner.objects.suppliers()
 
 
 class ProductFilter(filters.FilterSet):
@@ -93,7 +98,7 @@ class ProductFilter(filters.FilterSet):
     brand = filters.CharFilter("brand", lookup_expr="iexact")
     productType = filters.CharFilter("product_type")
     parentId = filters.CharFilter("parent__sku")
-    supplierId = filters.CharFilter("supplier_items__supplier__code")
+    supplierId = filters.CharFilter(method="by_supplier")
     make = filters.CharFilter(method="fits")
     model = filters.CharFilter(method="fits")
     year = filters.NumberFilter(method="fits", min_value=1_880, max_value=2_200)
@@ -106,6 +111,11 @@ class ProductFilter(filters.FilterSet):
 
     def by_gtin(self, queryset: Any, name: str, text: str) -> Any:
         return queryset.filter(gtin14=text.zfill(14))
+
+    def by_supplier(self, queryset: Any, name: str, code: str) -> Any:
+        """Who else supplies a supplier's products cannot be found out by trying codes."""
+        known = visible_suppliers(self.request.user.partner)
+        return queryset.filter(supplier_items__supplier__in=known.filter(code=code))
 
     def fits(self, queryset: Any, name: str, value: Any) -> Any:
         """All of make, model and year must hold for one and the same fitment, so each call asks for all."""
@@ -138,11 +148,14 @@ class ProductDoor(Door):
         "GET": "catalog:read", "POST": "catalog:write", "PUT": "catalog:write", "PATCH": "catalog:write",
     }  # fmt: skip
 
+    @property
+    def supplier(self) -> Partner | None:
+        """The caller where it speaks for itself alone; None for the house."""
+        return self.partner if speaks_for_itself(self.partner) else None
+
     def visible(self) -> Any:
         """The caller's assortment; a supplier sees none but itself among the suppliers."""
-        items = SupplierItem.objects.select_related("supplier")
-        if self.partner.assortment == Partner.Assortment.OWN:
-            items = items.filter(supplier=self.partner)
+        items = SupplierItem.objects.select_related("supplier").filter(supplier__in=visible_suppliers(self.partner))
         rows = Variant.objects.for_partner(self.partner).select_related("parent")
         return rows.prefetch_related("packs", Prefetch("supplier_items", items))
 
@@ -151,7 +164,7 @@ class ProductDoor(Door):
         response = Response(ProductSerializer(row).data, status=status)
         return conditional.with_etag(response, conditional.etag(row.version), self.request)
 
-    def meant(self, fields: dict[str, Any], variant: Variant | None = None) -> dict[str, Any]:
+    def meant(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The body's fields as the operation names them."""
         meant = {name: value for name, value in fields.items() if name in {*products.PLAIN, "gtin"}}
         if "gtin" in meant:
@@ -160,19 +173,17 @@ class ProductDoor(Door):
             meant["product_type"] = fields["product_type_id"]
         if "parent" in fields:
             meant["parent_sku"] = fields["parent"]["sku"]
-            if meant["parent_sku"] and not Variant.objects.for_partner(self.partner).filter(sku=meant["parent_sku"]):
-                raise InvalidInput.at("parentId", f"There is no product {meant['parent_sku']} for you.")
         if "packs" in fields:
             meant["packs"] = [
                 PackOf(name=pack["name"], quantity=pack["quantity"], gtin=pack["gtin14"].lstrip("0") and pack["gtin14"])
                 for pack in fields["packs"]
             ]
-        if "supplier_items" in fields or variant is None:
-            meant["sources"] = self.sources(fields.get("supplier_items", []), variant)
+        if "supplier_items" in fields:
+            meant["sources"] = self.sources(fields["supplier_items"])
         return meant
 
-    def sources(self, asked: list[dict[str, Any]], variant: Variant | None) -> list[Source]:
-        suppliers = {row.code: row for row in Partner.objects.suppliers().for_partner(self.partner)}
+    def sources(self, asked: list[dict[str, Any]]) -> list[Source]:
+        suppliers = {row.code: row for row in visible_suppliers(self.partner)}
         unknown = [
             (f"suppliers[{place}].supplierId", f"There is no supplier {row['supplier']['code']} for you.")
             for place, row in enumerate(asked)
@@ -183,11 +194,9 @@ class ProductDoor(Door):
         named = [
             Source(supplier=suppliers[row["supplier"]["code"]], supplier_code=row["supplier_code"]) for row in asked
         ]
-        if self.partner.assortment == Partner.Assortment.OWN:
-            # A supplier speaks for itself: it is one of them, and the others stay.
-            named = named or [Source(supplier=self.partner)]
-            others = variant.supplier_items.exclude(supplier=self.partner).select_related("supplier") if variant else []
-            named += [Source(supplier=item.supplier, supplier_code=item.supplier_code) for item in others]
+        if self.supplier is not None:
+            # A supplier that names nobody is one of them all the same.
+            return named or [Source(supplier=self.supplier)]
         return named
 
 
@@ -205,8 +214,10 @@ class Products(ProductDoor):
     @once
     def post(self, request: Request) -> Response:
         """Put a product into the catalog. A supplier becomes its supplier by that."""
-        fields = self.understood(ProductSerializer)
-        variant = products.create(sku=fields["sku"], fields=self.meant(fields), actor=self.actor)
+        fields = {"supplier_items": []} | self.understood(ProductSerializer)
+        variant = products.create(
+            sku=fields["sku"], fields=self.meant(fields), actor=self.actor, supplier=self.supplier
+        )
         response = self.answer(variant, 201)
         response["Location"] = f"/api/v1/products/{variant.sku}"
         return response
@@ -221,20 +232,22 @@ class Product(ProductDoor):
     @extend_schema(operation_id="replaceProduct", parameters=[IF_MATCH])
     def put(self, request: Request, sku: str) -> Response:
         """Replace a product's details; what is not named keeps its value, but for `parentId`."""
-        return self.change(sku, partial=False)
+        return self.change(sku, ProductSerializer)
 
-    @extend_schema(operation_id="reviseProduct", parameters=[IF_MATCH])
+    @extend_schema(operation_id="reviseProduct", parameters=[IF_MATCH], request=ProductChanges)
     def patch(self, request: Request, sku: str) -> Response:
-        """Change some of a product's details."""
-        return self.change(sku, partial=True)
+        """Change some of a product's details; a list that is named is replaced whole."""
+        return self.change(sku, ProductChanges)
 
-    def change(self, sku: str, *, partial: bool) -> Response:
+    def change(self, sku: str, body: type[ProductSerializer]) -> Response:
         accepted = conditional.required_match(self.request)
         mine = Variant.objects.for_partner(self.partner)
         get_object_or_404(mine, sku=sku)
-        fields = self.understood(ProductSerializer, partial=partial)
+        fields = self.understood(body)
         with transaction.atomic(durable=True):
             variant = get_object_or_404(mine.select_for_update(no_key=True, of=("self",)), sku=sku)
             conditional.check_match(accepted, conditional.etag(variant.version))
-            variant = products.revise(variant=variant, fields=self.meant(fields, variant), actor=self.actor)
+            variant = products.revise(
+                variant=variant, fields=self.meant(fields), actor=self.actor, supplier=self.supplier
+            )
         return self.answer(variant)

@@ -114,9 +114,14 @@ class CatalogFile(loading.Loader):
             fields["attributes"] = (variant.attributes if variant else {}) | attributes
         if sources := self.sources(values):
             kept = {} if variant is None else self.kept_sources(variant)
-            fields["sources"] = list((kept | {source.supplier.pk: source for source in sources}).values())
-        if isinstance(values.get("packs"), list):
-            fields["packs"] = [self.pack(pack) for pack in values["packs"]]
+            # An empty number, like any empty cell, leaves the one there is.
+            named = {row.supplier.pk: row for row in sources if row.supplier_code or row.supplier.pk not in kept}
+            fields["sources"] = list((kept | named).values())
+        packs = values.get("packs")
+        if isinstance(packs, list):
+            fields["packs"] = [self.pack(pack) for pack in packs]
+        elif packs not in (None, ""):
+            raise InvalidInput.at("packs", "is no list of packs; send packs as JSON lines")
         return fields
 
     def slug(self, kind: str) -> str:
@@ -156,6 +161,8 @@ class CatalogFile(loading.Loader):
             if not all(isinstance(row, dict) for row in rows):
                 raise InvalidInput.at("suppliers", "is no list of suppliers")
             return [self.source(row) for row in rows]
+        if asked not in (None, ""):
+            raise InvalidInput.at("suppliers", "is no list of suppliers; in a table write the column supplierId")
         return [self.source(values)] if loading.text(values, "supplierId", 40, is_required=False) else []
 
     def source(self, values: dict[str, Any]) -> Source:
@@ -208,6 +215,8 @@ class FitmentFile(loading.Loader):
         if first > last:
             raise InvalidInput.at("yearTo", f"{last} is before {first}")
         quantity = loading.number(values, "quantity", 1_000)
+        if quantity == 0:
+            raise InvalidInput.at("quantity", "a vehicle that takes the part takes one or more")
         _, is_new = Fitment.objects.update_or_create(
             variant=variant,
             make=loading.text(values, "make", 60),

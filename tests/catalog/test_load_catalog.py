@@ -109,6 +109,56 @@ def test_json_lines_may_nest(db, tmp_path, supplier):
 
 
 @pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ('"attributes": {"a": NaN}', "NaN and Infinity are no numbers"),
+        ('"attributes": {"a": -Infinity}', "NaN and Infinity are no numbers"),
+        ('"attributes": {"a": "x\\u0000"}', "cannot be kept"),
+        ('"attributes": {"a": ["\\ud800"]}', "cannot be kept"),
+        ('"attributes": {"\\u0000": 1}', "cannot be kept"),
+        ('"attributes": {"a": {"b": 1}}', "neither text, number"),
+        ('"attributes": {"a": "' + "x" * 20_000 + '"}', "more than 20,000 bytes"),
+        ('"attributes": {' + ", ".join(f'"{number}": 1' for number in range(101)) + "}", "at most 100"),
+        ('"attributes.a": {"b": 1}', "neither text, number"),
+        ('"packs": "case of 12"', "is no list of packs"),
+        ('"packs": [{"name": "case", "quantity": 12, "gtin": "4006381333931"}]', "belongs to another product"),
+        ('"packs": [{"name": "case", "quantity": 12, "gtin": "4006381333932"}]', "check digit"),
+        (
+            '"packs": [' + ", ".join(f'{{"name": "{size}", "quantity": {size}}}' for size in range(2, 23)) + "]",
+            "most 20",
+        ),
+        ('"suppliers": "SUP-1"', "is no list of suppliers"),
+        ('"suppliers": [["SUP-1"]]', "is no list of suppliers"),
+        ('"parentId": "STOCKED"', "parent_is_stocked"),
+        ('"parentId": "B"', "sold itself"),
+    ],
+)
+def test_a_bad_line_of_json_is_refused_with_its_reason_and_the_good_ones_stay(db, tmp_path, change, reason):
+    stocked = make.make_variant(sku="STOCKED")
+    make.make_level(variant=stocked, warehouse=make.make_warehouse())
+    lines = (
+        '{"productId": "A", "name": "Sauce", "packs": [{"name": "case", "quantity": 12, "gtin": "4006381333931"}]}',
+        '{"productId": "B", "name": "Relish"}',
+        '{"productId": "B", "name": "Hot relish", ' + change + "}",
+    )
+    first, second = write(tmp_path, "\n".join(lines[:2]), "a.jsonl"), write(tmp_path, lines[2], "b.jsonl")
+    assert run("load_catalog", first) == ("created 2\n", "", 0)
+    said, refused, code = run("load_catalog", second)
+    assert (said, code) == ("refused 1\n", 1)
+    assert reason in refused
+    unchanged = Variant.objects.get(sku="B")
+    assert (unchanged.name, unchanged.attributes, unchanged.version) == ("Relish", {}, 1)
+    assert (unchanged.packs.count(), unchanged.supplier_items.count(), unchanged.parent) == (0, 0, None)
+
+
+def test_an_empty_cell_leaves_the_suppliers_number(db, tmp_path, supplier):
+    run("load_catalog", write(tmp_path, "productId,name,supplierId,supplierCode\nA,Sauce,SUP-1,H7\n"))
+    run("load_catalog", write(tmp_path, "productId,name,supplierId\nA,Hot sauce,SUP-1\n"))
+    variant = Variant.objects.get()
+    assert (variant.name, variant.supplier_items.get().supplier_code) == ("Hot sauce", "H7")
+
+
+@pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("missing.csv", None, "There is no file"),

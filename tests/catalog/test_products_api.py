@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.models import Fitment, SupplierItem, Variant
+from catalog.models import Fitment, KitComponent, Pack, SupplierItem, Variant
 from tests import make
 
 GTIN = "4006381333931"
@@ -109,6 +109,83 @@ def test_a_product_that_cannot_be_is_refused_by_field(api, shop, change, field):
     assert (Variant.objects.count(), SupplierItem.objects.count()) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"packs": [{}]}, "packs[0].name"),
+        ({"packs": [{"name": "case"}]}, "packs[0].quantity"),
+        ({"packs": [{"quantity": 6}]}, "packs[0].name"),
+        ({"suppliers": [{}]}, "suppliers[0].supplierId"),
+        ({"suppliers": [{"supplierCode": "H8"}]}, "suppliers[0].supplierId"),
+        ({"packs": [{"name": "a", "quantity": 2, "gtin": GTIN}, {"name": "b", "quantity": 3, "gtin": GTIN}]}, "packs"),
+        ({"attributes": {str(number): 1 for number in range(101)}}, "attributes"),
+        ({"attributes": {"": 1}}, "attributes"),
+        ({"parentId": "SAUCE"}, "parentId"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_by_field_and_changes_nothing(api, shop, change, field):
+    client = api(shop)
+    before = client.post("/products", SAUCE).json()
+    answer = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert client.get("/products/SAUCE").json() == before
+
+
+def test_a_list_in_a_change_may_be_as_short_as_in_a_new_product(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE)
+    change = {"packs": [{"name": "inner", "quantity": 6}], "suppliers": ["SUP-1"]}
+    revised = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'}).json()
+    assert revised["packs"] == [{"name": "inner", "quantity": 6, "gtin": ""}]
+    assert revised["suppliers"] == [{"supplierId": "SUP-1", "supplierCode": ""}]
+
+
+def test_one_and_true_are_two_values_of_an_attribute(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE | {"attributes": {"vegan": 1}})
+    revised = client.patch("/products/SAUCE", {"attributes": {"vegan": True}}, headers={"If-Match": '"1"'})
+    assert (revised["ETag"], revised.json()["attributes"]["vegan"]) == ('"2"', True)
+
+
+def test_a_packs_gtin_is_given_once(api, shop):
+    client = api(shop)
+    packs = [{"name": "case", "quantity": 12, "gtin": GTIN}]
+    client.post("/products", {"productId": "FIRST", "name": "x", "packs": packs})
+    answer = client.post("/products", {"productId": "SECOND", "name": "x", "packs": packs})
+    assert (answer.status_code, answer.json()["code"], answer.json()["gtin"]) == (409, "gtin_taken", f"0{GTIN}")
+    assert list(Variant.objects.values_list("sku", flat=True)) == ["FIRST"]
+
+
+def test_a_pack_keeps_the_sku_it_is_stocked_as_when_packs_are_revised(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE)
+    case = make.make_variant(sku="SAUCE-CASE")
+    Pack.objects.update(stocked_as=case)
+    packs = [{"name": "case", "quantity": 12}, {"name": "inner", "quantity": 6}]
+    assert client.patch("/products/SAUCE", {"packs": packs}, headers={"If-Match": '"1"'}).status_code == 200
+    assert set(Pack.objects.values_list("name", "stocked_as__sku")) == {("case", "SAUCE-CASE"), ("inner", None)}
+
+
+def test_a_kit_is_sold_itself_and_gathers_no_variants(api, shop):
+    kit = make.make_variant(sku="KIT")
+    KitComponent.objects.create(kit=kit, component=make.make_variant(), quantity=2)
+    answer = api(shop).post("/products", {"productId": "X", "name": "x", "parentId": "KIT"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "parentId")
+    kit.refresh_from_db()
+    assert (kit.is_parent, Variant.objects.filter(sku="X").exists()) == (False, False)
+
+
+def test_a_parent_gets_neither_a_parent_nor_a_gtin(api, shop):
+    client = api(shop)
+    for body in ({"productId": "P"}, {"productId": "Q"}, {"productId": "V", "parentId": "P"}):
+        client.post("/products", body | {"name": "x"})
+    for change, field in (({"parentId": "Q"}, "parentId"), ({"gtin": GTIN}, "gtin")):
+        answer = client.patch("/products/P", change, headers={"If-Match": '"2"'})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert client.get("/products/P")["ETag"] == '"2"'
+    assert client.get("/products/Q").json()["isParent"] is False
+
+
 @pytest.mark.parametrize(("change", "code"), [({}, "product_exists"), ({"productId": "OTHER"}, "gtin_taken")])
 def test_a_sku_and_a_gtin_are_given_once(api, shop, change, code):
     client = api(shop)
@@ -155,8 +232,13 @@ def test_parts_are_found_by_vehicle(api, retailer):
     assert client.get("/vehicles/makes").json()["items"] == ["Audi", "BMW"]
     assert client.get("/vehicles/models?make=Audi").json()["items"] == ["A4", "A6"]
     assert client.get("/vehicles/years?make=BMW&model=325i").json()["items"] == [1995, 1994, 1993, 1992]
-    for query in ("year=x", "year=99999"):
-        assert client.get(f"/fitments?{query}").status_code == 400
+    for query in (
+        "/fitments?year=x",
+        "/fitments?year=99999",
+        "/vehicles/models?make=a%00",
+        "/vehicles/years?model=%00",
+    ):
+        assert client.get(query).status_code == 400, query
 
 
 def test_a_page_of_products_costs_the_same_few_queries_however_long(api, retailer, supplier, django_assert_num_queries):

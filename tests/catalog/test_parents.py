@@ -1,0 +1,96 @@
+"""Parents gather their variants and are never stocked; what has stock is no parent."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from catalog.models import Pack, SupplierItem, Variant
+from catalog.operations import products
+from catalog.operations.products import ParentIsStocked
+from stock.models import Level
+from tests import make
+
+
+def everything():
+    """All the catalog holds, to see that nothing changed."""
+    return [
+        list(model.objects.order_by("pk").values())
+        for model in (Variant, SupplierItem, Pack, Variant.history.model)  # type: ignore[attr-defined]
+    ]
+
+
+def change(client, sku, body, method="PATCH"):
+    version = Variant.objects.get(sku=sku).version
+    return client.request(method, f"/products/{sku}", body, headers={"If-Match": f'"{version}"'})
+
+
+@pytest.fixture
+def stocked(supplier):
+    variant = make.make_variant(sku="STOCKED", suppliers=[supplier])
+    make.make_level(variant=variant, warehouse=make.make_warehouse(), on_hand=5)
+    make.make_variant(sku="LOOSE", suppliers=[supplier])
+    return variant
+
+
+@pytest.mark.parametrize("kind", ["supplier", "channel"])
+def test_what_has_stock_cannot_become_a_parent(api, supplier, stocked, kind):
+    client = api(supplier if kind == "supplier" else make.make_partner(code="SHOP", kind="channel"))
+    before = everything()
+    for answer in (
+        client.post("/products", {"productId": "SHADE", "name": "x", "parentId": "STOCKED"}),
+        change(client, "LOOSE", {"parentId": "STOCKED"}),
+        change(client, "LOOSE", {"productId": "LOOSE", "name": "x", "parentId": "STOCKED"}, "PUT"),
+    ):
+        found = answer.json()
+        assert (answer.status_code, found["code"], found["productId"]) == (409, "parent_is_stocked", "STOCKED")
+        assert everything() == before
+    assert Level.objects.get().on_hand == 5
+
+
+def test_the_database_is_the_last_guard_that_parents_are_never_stocked(stocked):
+    loose = Variant.objects.get(sku="LOOSE")
+    before = everything()
+    for field, value, row in (("is_parent", True, stocked), ("parent", stocked, loose)):
+        with pytest.raises(IntegrityError, match="cannot be a parent"), transaction.atomic():
+            Variant.objects.filter(pk=row.pk).update(**{field: value})
+    with pytest.raises(IntegrityError, match="cannot be a parent"), transaction.atomic():
+        make.make_variant(parent=stocked)
+    assert everything() == before
+
+
+def test_what_has_variants_is_never_stocked_even_where_nobody_marked_it_a_parent(db):
+    parent = make.make_variant(sku="UNMARKED")
+    make.make_variant(parent=parent)
+    with pytest.raises(IntegrityError, match="a parent is never stocked"), transaction.atomic():
+        make.make_level(variant=parent, warehouse=make.make_warehouse())
+    assert not Level.objects.exists()
+
+
+def test_of_the_first_stock_and_the_first_variant_at_once_one_is_refused(own_database):
+    """Both look before either has committed; the product's row makes the second wait, and look again."""
+    variant, warehouse = make.make_variant(sku="BOTH"), make.make_warehouse()
+    stocking, ended = threading.Event(), []
+
+    def hang_a_variant_under_it():
+        try:
+            stocking.wait(10)
+            products.create(sku="SHADE", fields={"name": "x", "parent_sku": "BOTH"}, actor=make.TESTER)
+        except ParentIsStocked as problem:
+            ended.append(problem.code)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=hang_a_variant_under_it)
+    thread.start()
+    with transaction.atomic():
+        make.make_level(variant=variant, warehouse=warehouse)
+        stocking.set()
+        thread.join(0.5)
+        assert thread.is_alive(), "it waits for us"
+    thread.join(10)
+    assert ended == ["parent_is_stocked"]
+    assert not Variant.objects.filter(sku="SHADE").exists()
+    assert not Variant.objects.get(sku="BOTH").is_parent
