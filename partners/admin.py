@@ -9,10 +9,10 @@ import psycopg.errors as pg
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import CharField
 from django.db.models.lookups import IContains
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -94,11 +94,9 @@ def run_each(request: HttpRequest, queryset: Any, verb: str, operation: Any, arg
 
 def back_to(request: HttpRequest, url: str) -> HttpResponse:
     """The answer to a dialog that is done: the page below it, read anew."""
-    return HttpResponse(headers={"HX-Redirect": url}) if request.headers.get("HX-Request") else _found(url)
-
-
-def _found(url: str) -> HttpResponse:
-    return HttpResponse(status=302, headers={"Location": url})
+    return (
+        HttpResponse(headers={"HX-Redirect": url}) if request.headers.get("HX-Request") else HttpResponseRedirect(url)
+    )
 
 
 def ask(question: str, consequence: str, verb: str, form: type[BaseDialogForm] = BaseDialogForm) -> ActionDialog:
@@ -163,6 +161,16 @@ class TracedAdmin(HistoryAdmin, ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What the database guards refuse is said in a sentence, and nothing was saved."""
+        try:
+            with transaction.atomic():
+                return super().changeform_view(request, *args, **kwargs)
+        except IntegrityError as error:
+            name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "a rule of the database"
+            messages.error(request, f"Nothing was saved; it would break this rule: {name.replace('_', ' ')}.")
+            return back_to(request, request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's
         if change and form.changed_data and hasattr(obj, "version"):

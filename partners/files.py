@@ -94,7 +94,7 @@ def _json_lines(path: Path, encoding: str) -> Iterator[Row]:
                 continue
             try:
                 values = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield Row(number, {}, f"is not JSON ({error})")
                 continue
             yield Row(number, values) if isinstance(values, dict) else Row(number, {}, "is not a JSON object")

@@ -123,7 +123,7 @@ def number(values: dict[str, Any], name: str, most: int) -> int | None:
     value = text(values, name, 40, is_required=False)
     if not value:
         return None
-    if not value.isascii() or not value.isdigit() or int(value[:20]) > most:
+    if not value.isascii() or not value.isdigit() or int(value) > most:
         raise InvalidInput.at(name, f"{value!r} is not a whole number from 0 to {most:,}")
     return int(value)
 

@@ -91,10 +91,9 @@ def read_cursor(text: str | None) -> Any:
         return None
     try:
         value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except ValueError as error:
+        is_usable = abs(value) < 2**63 if isinstance(value, int) else "\x00" not in value.encode().decode()
+    except (ValueError, AttributeError, RecursionError) as error:
         raise BadPage("cursor: take it from nextCursor of the page before.") from error
-    if not isinstance(value, str | int) or isinstance(value, bool) or (isinstance(value, str) and "\x00" in value):
-        raise BadPage("cursor: take it from nextCursor of the page before.")
-    if isinstance(value, int) and abs(value) >= 2**63:
+    if not is_usable or isinstance(value, bool):
         raise BadPage("cursor: take it from nextCursor of the page before.")
     return value

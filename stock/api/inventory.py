@@ -95,11 +95,18 @@ class LevelFields(serializers.Serializer[Any]):
 
 class LevelFilter(filters.FilterSet):
     productId = filters.CharFilter("variant__sku")
-    supplierId = filters.CharFilter("variant__supplier_items__supplier__code")
+    supplierId = filters.CharFilter(method="of_supplier")
     warehouse = filters.CharFilter("location__warehouse__code")
     batchNumber = filters.CharFilter("batch__number")
     expiresBefore = filters.DateFilter("batch__expires_on", lookup_expr="lt")
     updatedSince = filters.IsoDateTimeFilter("updated_at", lookup_expr="gte")
+
+    def of_supplier(self, queryset: Any, name: str, code: str) -> Any:
+        """A supplier may ask for its own only: who else supplies a product is not for it to learn."""
+        partner: Partner = self.request.user.partner
+        if partner.kind == Partner.Kind.SUPPLIER and code != partner.code:
+            return queryset.none()
+        return queryset.filter(variant__supplier_items__supplier__code=code)
 
 
 class Inventory(Door):

@@ -360,3 +360,19 @@ def test_no_page_lets_anything_be_deleted_that_others_lean_on(keeper, shop):
         if model._meta.app_label in roles.APPS and model is not Fitment:
             request = keeper.get(reverse("admin:index")).wsgi_request
             assert not model_admin.has_delete_permission(request), model
+
+
+def test_what_the_database_guards_refuse_is_a_sentence_and_not_a_fault(keeper, shop):
+    level = Level.objects.select_related("variant").first()
+    part = make.make_variant()
+    url = reverse("admin:catalog_variant_change", args=[level.variant_id])
+    form = keeper.get(url).context["adminform"].form
+    data = {name: form.initial.get(name) or "" for name in form.fields} | {"attributes": "{}"}
+    data["product_type"] = level.variant.product_type_id
+    for prefix in ("packs", "supplier_items", "fitments", "equivalents"):
+        data |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
+    data |= {"components-TOTAL_FORMS": "1", "components-INITIAL_FORMS": "0", "components-0-component": part.pk,
+             "components-0-quantity": "2"}  # fmt: skip
+    answer = keeper.post(url, data, follow=True)
+    assert "kit is not stocked" in answer.content.decode()
+    assert not level.variant.components.exists()

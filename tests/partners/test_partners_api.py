@@ -213,3 +213,15 @@ def test_an_event_outside_a_transaction_is_refused():
             record()
     finally:
         outbox.transaction.get_connection = connection_state
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\x00b", True, None, 2**63, [[]], {"a": 1}])
+def test_a_cursor_that_we_did_not_make_is_refused_with_a_sentence(api, retailer, value):
+    cursor = base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+    answer = api(retailer).get(f"/products?cursor={cursor}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+
+
+def test_a_cursor_nested_without_end_is_refused_with_a_sentence(api, retailer):
+    cursor = base64.urlsafe_b64encode(b"[" * 5000).decode()
+    assert api(retailer).get(f"/orders?cursor={cursor}").status_code == 400

@@ -278,3 +278,12 @@ def test_a_page_of_levels_costs_the_same_few_queries_however_long(
         make.make_level(variant=make.make_variant(sku=f"P{number}", suppliers=[supplier]), warehouse=shelf[1])
     with django_assert_num_queries(2):
         assert len(client.get("/inventory").json()["items"]) == 31
+
+
+def test_a_supplier_cannot_find_out_who_else_supplies_its_products(api, supplier):
+    rival = make.make_partner(code="RIVAL", kind="supplier")
+    shared = make.make_variant(sku="SHARED", suppliers=[supplier, rival])
+    make.make_level(variant=shared, warehouse=make.make_warehouse())
+    client = api(supplier)
+    assert len(client.get("/inventory?supplierId=SUP-1").json()["items"]) == 1
+    assert client.get("/inventory?supplierId=RIVAL").json()["items"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 
 import pytest
@@ -193,9 +194,11 @@ def test_availability_explains_what_does_not_count(api, retailer, shelf):
     body = {"lines": [{"productId": "SAUCE", "quantity": 11}], "explain": True}
     [line] = api(retailer).post("/availability", body).json()["lines"]
     assert (line["availableQuantity"], line["isAvailable"], line["earliestDate"] is not None) == (11, True, True)
-    assert {term["term"]: term["quantity"] for term in line["explanation"]} == {
-        "onHand": 195, "reserved": -4, "expired": -90, "recalled": -90,
-    }  # fmt: skip
+    terms = Counter()
+    for term in line["explanation"]:
+        terms[term["term"]] += term["quantity"]
+    assert terms == {"onHand": 195, "reserved": -4, "expired": -90, "recalled": -90}
+    assert sum(terms.values()) == line["availableQuantity"]
     assert line["byWarehouse"] == [{"warehouseLocation": "W1", "availableQuantity": 11}]
 
 
@@ -205,6 +208,6 @@ def test_availability_of_a_hundred_products_costs_as_much_as_of_one(api, retaile
     for sku in skus:
         make.make_level(variant=make.make_variant(sku=sku, suppliers=[supplier]), warehouse=warehouse)
     client = api(retailer)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         answer = client.post("/availability", {"lines": [{"productId": sku} for sku in skus]})
     assert [line["availableQuantity"] for line in answer.json()["lines"]] == [10] * 100
