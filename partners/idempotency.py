@@ -91,9 +91,24 @@ def claim(*, application_id: int, key: str, fingerprint: str) -> tuple[Idempoten
             raise StillRunning("Another request with this key is running. Ask again in a second.") from error
         raise
     row = IdempotencyKey.objects.get(application_id=application_id, key=key)
+    return _same(row, fingerprint), is_ours
+
+
+def find(*, application_id: int, key: str, fingerprint: str) -> IdempotencyKey | None:
+    """The row of a key that has its answer already. Raises KeyReused."""
+    row = IdempotencyKey.objects.filter(application_id=application_id, key=key, status__isnull=False).first()
+    return _same(row, fingerprint) if row else None
+
+
+def give_up(row: IdempotencyKey) -> None:
+    """The request was refused in a way that may be mended under the same key."""
+    row.delete()
+
+
+def _same(row: IdempotencyKey, fingerprint: str) -> IdempotencyKey:
     if row.fingerprint != fingerprint:
         raise KeyReused("This Idempotency-Key belongs to another request. Use a new key for a new intent.")
-    return row, is_ours
+    return row
 
 
 def keep(row: IdempotencyKey, *, status: int, body: bytes, headers: dict[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar, cast
 
@@ -93,6 +94,12 @@ class Door(GenericAPIView[Any]):
 Method = Callable[..., Response]
 
 
+def replayed(*, application_id: int, key: str, fingerprint: str) -> HttpResponse | None:
+    """The answer a key got before, for a door that reads the body before it claims the key."""
+    row = idempotency.find(application_id=application_id, key=key, fingerprint=fingerprint)
+    return _replay(row) if row else None
+
+
 def once(method: Method) -> Method:
     """Run a writing method at most once per Idempotency-Key, in one transaction with its answer.
 
@@ -116,14 +123,63 @@ def once(method: Method) -> Method:
                 if not refusal.is_final:
                     raise
                 response = errors.respond(refusal, instance=request.path)
-            body = JSONRenderer().render(response.data)
-            content_type = response.content_type or "application/json"
-            headers = {name: response[name] for name in ("Location", "ETag") if name in response}
-            headers["Content-Type"] = content_type
-            idempotency.keep(row, status=response.status_code, body=body, headers=headers)
-        return HttpResponse(body, status=response.status_code, headers=headers)
+            return _kept(row, response)
 
     return wrapper  # type: ignore[return-value]  # an HttpResponse is as good to DRF, and keeps the bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A write that may be done together with others: whose it is, under which key, and what it wants."""
+
+    application_id: int
+    key: str
+    fingerprint: str
+    path: str
+    wish: Any
+
+
+Act = Callable[[Sequence[Any]], Sequence[Response | Problem]]
+
+
+def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Problem]:
+    """Run several writes at most once per key, all in one transaction with their answers.
+
+    `act` grants each wish or answers its refusal without spoiling the others. No two asks may share a key.
+    """
+    outcomes: dict[int, HttpResponseBase | Problem] = {}
+    rows: dict[int, IdempotencyKey] = {}
+    with transaction.atomic(durable=True):
+        for place, ask in enumerate(asks):
+            try:
+                row, is_ours = idempotency.claim(
+                    application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint
+                )
+            except Problem as refusal:
+                outcomes[place] = refusal
+                continue
+            if is_ours:
+                rows[place] = row
+            else:
+                outcomes[place] = _replay(row)
+        for place, answer in zip(rows, act([asks[place].wish for place in rows]), strict=True):
+            if isinstance(answer, Problem) and not answer.is_final:
+                idempotency.give_up(rows[place])
+                outcomes[place] = answer
+            else:
+                is_refusal = isinstance(answer, Problem)
+                response = errors.respond(answer, instance=asks[place].path) if is_refusal else answer
+                outcomes[place] = _kept(rows[place], response)
+    return [outcomes[place] for place in range(len(asks))]
+
+
+def _kept(row: IdempotencyKey, response: Response) -> HttpResponse:
+    """The answer as bytes, kept beside its key."""
+    body = JSONRenderer().render(response.data)
+    headers = {name: response[name] for name in ("Location", "ETag") if name in response}
+    headers["Content-Type"] = response.content_type or "application/json"
+    idempotency.keep(row, status=response.status_code, body=body, headers=headers)
+    return HttpResponse(body, status=response.status_code, headers=headers)
 
 
 def _replay(row: IdempotencyKey) -> HttpResponse:

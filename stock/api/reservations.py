@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -13,15 +15,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
-from partners.api import conditional
-from partners.api.doors import Door, once
+from partners import idempotency
+from partners.api import conditional, doors
+from partners.api.doors import Ask, Door, once
 from partners.api.fields import Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
+from partners.problems import InvalidInput, Problem
+from partners.turnstile import Turnstile
 from stock.api.inventory import find_warehouse
 from stock.models import Allocation, Reservation
+from stock.models.reservation import ReservationQuerySet
 from stock.operations import reservations
-from stock.operations.promising import Wanted
+from stock.operations.promising import Wanted, Wish
 from stock.operations.reservations import SECONDS_DEFAULT, SECONDS_MAX
 
 LINES_MAX = 500
@@ -73,6 +78,12 @@ class ReservationSerializer(serializers.Serializer[Reservation]):
     version = serializers.IntegerField()
 
 
+def shown() -> ReservationQuerySet:
+    """Reservations with all that an answer says of them. Four queries."""
+    kept = Allocation.objects.select_related("level__location__warehouse", "level__batch").order_by("id")
+    return Reservation.objects.prefetch_related("lines__variant", Prefetch("lines__allocations", kept))
+
+
 class ReservationDoor(Door):
     queryset = Reservation.objects.none()
     serializer_class = ReservationSerializer
@@ -82,9 +93,7 @@ class ReservationDoor(Door):
         return get_object_or_404(Reservation.objects.for_partner(self.partner), public_id=public_id)
 
     def answer(self, reservation: Reservation, status: int = 200) -> Response:
-        kept = Allocation.objects.select_related("level__location__warehouse", "level__batch")
-        shown = Reservation.objects.prefetch_related("lines__variant", Prefetch("lines__allocations", kept))
-        row = shown.get(pk=reservation.pk)
+        row = shown().get(pk=reservation.pk)
         response = Response(ReservationSerializer(row).data, status=status)
         return conditional.with_etag(response, conditional.etag(row.version), self.request)
 
@@ -97,31 +106,41 @@ class Reservations(ReservationDoor):
     @extend_schema(operation_id="listReservations")
     def get(self, request: Request) -> Response:
         """The caller's reservations, newest first."""
-        kept = Allocation.objects.select_related("level__location__warehouse", "level__batch")
-        rows = Reservation.objects.for_partner(self.partner)
-        return self.listed(rows.prefetch_related("lines__variant", Prefetch("lines__allocations", kept)))
+        return self.listed(shown().for_partner(self.partner))
 
-    @extend_schema(operation_id="reserve", request=WantedFields, responses={201: ReservationSerializer})
-    @once
-    def post(self, request: Request) -> Response:
+    @extend_schema(
+        operation_id="reserve",
+        request=WantedFields,
+        responses={201: ReservationSerializer},
+        parameters=[doors.IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> HttpResponseBase:
         """Promise stock: all lines or, with `allOrNothing` false, what there is.
 
         Batches that expire first are promised first. Asked again with the same `reference` and content it
         answers the same; with other content 409 `reference_reused`. Not enough is 409 `insufficient_stock`
         with `shortages[{productId, requested, available}]`, and nothing is reserved.
         """
+        key = idempotency.read_key(request.headers.get("Idempotency-Key"))
+        mark = idempotency.fingerprint(method="POST", path=request.path, body=request.data)
+        application_id = self.caller.application.pk
+        if answer := doors.replayed(application_id=application_id, key=key, fingerprint=mark):
+            return answer
         fields = self.understood(WantedFields)
-        lines = fields.pop("lines")
-        reservation, is_new = reservations.reserve(
-            wanted=wanted_lines(self.partner, lines),
+        wish = reservations.wish_for(
+            wanted=wanted_lines(self.partner, fields.pop("lines")),
             partner=self.partner,
             actor=self.actor,
             at=timezone.now(),
             **fields,
         )
-        response = self.answer(reservation, 201 if is_new else 200)
-        response["Location"] = f"/api/v1/reservations/{reservation.public_id}"
-        return response
+        ask = Ask(application_id=application_id, key=key, fingerprint=mark, path=request.path, wish=wish)
+        # Who wants one product only goes through with all who want it now; a basket goes by itself.
+        lone = wish.wanted[0].variant.pk if len(wish.wanted) == 1 else object()
+        outcome = TURNSTILE.pass_through(lone, ask)
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
 
 
 class OneReservation(ReservationDoor):
@@ -165,6 +184,40 @@ class Release(ReservationDoor):
         """Give the promise back."""
         reservation = self.find(public_id)
         return self.answer(reservations.release(reservation=reservation, actor=self.actor, at=timezone.now()))
+
+
+def grant(wishes: Sequence[Wish]) -> list[Response | Problem]:
+    """Reserve for all of them, and answer each. The reading of the answers costs the same for one or fifty."""
+    if len(wishes) == 1:
+        try:
+            outcomes: list[tuple[Reservation, bool] | Problem] = [reservations.reserve_wish(wish=wishes[0])]
+        except Problem as refusal:
+            outcomes = [refusal]
+    else:
+        outcomes = reservations.reserve_together(wishes)
+    rows = shown().in_bulk([outcome[0].pk for outcome in outcomes if not isinstance(outcome, Problem)])
+    answers: list[Response | Problem] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Problem):
+            answers.append(outcome)
+            continue
+        row = rows[outcome[0].pk]
+        response = Response(ReservationSerializer(row).data, status=201 if outcome[1] else 200)
+        response["Location"] = f"/api/v1/reservations/{row.public_id}"
+        response["ETag"] = conditional.etag(row.version)
+        answers.append(response)
+    return answers
+
+
+def _together(asks: Sequence[Ask]) -> list[HttpResponseBase | Problem]:
+    return doors.once_together(asks, grant)
+
+
+def _marks(ask: Ask) -> set[Hashable]:
+    return {("key", ask.application_id, ask.key), ("reference", ask.wish.header.partner_id, ask.wish.header.reference)}
+
+
+TURNSTILE: Turnstile[Ask, HttpResponseBase | Problem] = Turnstile(_together, marks=_marks)
 
 
 def wanted_lines(partner: Partner, lines: list[dict[str, Any]]) -> list[Wanted]:

@@ -85,6 +85,11 @@ def reserve(
         reference=reference, wanted=wanted, partner=partner, actor=actor, at=at, seconds=seconds, channel=channel,
         is_all_or_nothing=is_all_or_nothing,
     )  # fmt: skip
+    return reserve_wish(wish=wish)
+
+
+def reserve_wish(*, wish: Wish) -> tuple[Reservation, bool]:
+    """`reserve`, of a wish made before."""
     made = _reserve_at_once(wish)
     return (made, True) if made else _reserve_under_locks(wish)
 

@@ -155,3 +155,38 @@ def test_crossed_baskets_never_deadlock(own_database):
     with connection.cursor() as cursor:
         cursor.execute("SELECT min(reserved), max(reserved) FROM stock_level")
         assert cursor.fetchone() == (80, 80)
+
+
+@pytest.mark.races
+def test_a_crowd_over_http_is_granted_in_groups_and_each_gets_its_own_answer(town, monkeypatch):
+    """Sixty-four want two of eighty each, two of them twice with the same key, and one what is not there."""
+    variant, *_ = town
+    groups = []
+
+    def remember(wishes):
+        groups.append(len(wishes))
+        return together(wishes)
+
+    together = reservations.reserve_together
+    monkeypatch.setattr(reservations, "reserve_together", remember)
+    clients = [api_of(make.make_partner()) for _ in range(8)]
+
+    def call(place: int):
+        number = min(place, 61)  # the last three are the same request
+        quantity = 81 if number == 5 else 2
+        body = {"reference": f"cart-{number}", "lines": [{"productId": variant.sku, "quantity": quantity}]}
+        return clients[number % 8].post("/reservations", body, headers={"Idempotency-Key": f"key-{number}"})
+
+    answers = all_at_once(64, call)
+    codes = sorted(answer.status_code for answer in answers)
+    twins = answers[61:]
+    expected = 40 + (2 if twins[0].status_code == 201 else 0)
+    assert (codes.count(201), codes.count(409)) == (expected, 64 - expected)
+    assert len({answer.content for answer in twins}) == 1
+    assert answers[5].json()["shortages"][0]["requested"] == 81
+    assert max(groups) > 1, "nobody waited: the test proves nothing about groups"
+    for place, answer in enumerate(answers):
+        if answer.status_code == 201:
+            assert answer.json()["reference"] == f"cart-{min(place, 61)}"
+    assert queries.prove_ledger().differences == []
+    assert sum(Level.objects.values_list("reserved", flat=True)) == 80
