@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import DateTimeField, F, Func
+from django.db.models import DateTimeField, F, Func, QuerySet
 
 from partners import outbox
 from partners.actors import Actor
@@ -319,7 +319,8 @@ def consume(
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "shipped from")
     parts = [departures.parts_of(departure) for departure in leaving]
-    ledger.lock_variants({part.line.variant_id for found in parts for part in found})
+    levels = ledger.lock_variants({part.line.variant_id for found in parts for part in found})
+    _lock_kept(locked, set(levels))
     # One after the other: two departures of one line must not count on the same units.
     taken = [
         [pick for part in found for pick in departures.take(departure=part, actor=actor, at=at)] for found in parts
@@ -378,9 +379,19 @@ def _end(reservation: Reservation, state: Reservation.State) -> Reservation:
 
 def _open_allocations(reservation: Reservation) -> list[Allocation]:
     """What is still promised, with its levels locked in id order."""
-    kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
-    ledger.lock(kept.values_list("level_id", flat=True))
+    kept = _lock_kept(reservation, set())
     return list(kept.select_related("level", "line").order_by("id"))
+
+
+def _lock_kept(reservation: Reservation, locked: set[int]) -> QuerySet[Allocation]:
+    """Lock the levels of what is still promised, besides those `locked` already.
+
+    While we wait for a level, goods may be put away and take the promise to another: look until all are held.
+    """
+    kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
+    while missing := set(kept.values_list("level_id", flat=True)) - locked:
+        locked |= ledger.lock(missing).keys()
+    return kept
 
 
 def _free(kept: Sequence[Allocation], *, actor: Actor, at: datetime) -> None:
