@@ -133,6 +133,29 @@ def positions(
         return [Position(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
+KEEPING = """
+    SELECT DISTINCT other.id
+      FROM stock_reservationline line
+      JOIN stock_allocation kept ON kept.line_id = line.id AND kept.quantity > kept.consumed + kept.freed
+      JOIN stock_level level ON level.id = kept.level_id
+      JOIN stock_location bin ON bin.id = level.location_id
+      JOIN stock_level other ON other.variant_id = level.variant_id AND other.condition = level.condition
+       AND other.batch_id IS NOT DISTINCT FROM level.batch_id AND other.owner_id IS NOT DISTINCT FROM level.owner_id
+      JOIN stock_location beside ON beside.id = other.location_id AND beside.warehouse_id = bin.warehouse_id
+     WHERE line.reservation_id = %s
+"""
+
+
+def levels_keeping(*, reservation_id: int) -> set[int]:
+    """The levels that keep units for a reservation, and the other bins a move could take these promises to.
+
+    One query, by the reservation's lines and the index level_one_per_place.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(KEEPING, [reservation_id])
+        return {row[0] for row in cursor.fetchall()}
+
+
 LEVELS_AND_LEDGER = """
     WITH sides AS (
         SELECT variant_id, batch_id, owner_id, to_location_id AS location_id, to_condition AS condition, quantity

@@ -10,11 +10,11 @@ import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import DateTimeField, F, Func, QuerySet
+from django.db.models import DateTimeField, F, Func
 
 from partners import outbox
 from partners.actors import Actor
@@ -320,7 +320,7 @@ def consume(
         raise _illegal(locked, "shipped from")
     parts = [departures.parts_of(departure) for departure in leaving]
     levels = ledger.lock_variants({part.line.variant_id for found in parts for part in found})
-    _lock_kept(locked, set(levels))
+    _open_allocations(locked, levels)
     # One after the other: two departures of one line must not count on the same units.
     taken = [
         [pick for part in found for pick in departures.take(departure=part, actor=actor, at=at)] for found in parts
@@ -377,21 +377,20 @@ def _end(reservation: Reservation, state: Reservation.State) -> Reservation:
     return reservation
 
 
-def _open_allocations(reservation: Reservation) -> list[Allocation]:
-    """What is still promised, with its levels locked in id order."""
-    kept = _lock_kept(reservation, set())
-    return list(kept.select_related("level", "line").order_by("id"))
+def _open_allocations(reservation: Reservation, held: Iterable[int] = ()) -> list[Allocation]:
+    """What is still promised, with its levels locked in id order, besides those `held` already.
 
-
-def _lock_kept(reservation: Reservation, locked: set[int]) -> QuerySet[Allocation]:
-    """Lock the levels of what is still promised, besides those `locked` already.
-
-    While we wait for a level, goods may be put away and take the promise to another: look until all are held.
+    While we wait goods may be put away and take the promise to another bin, so the bins it could go to are
+    locked as well; one that was made meanwhile has a higher id than all of these.
     """
+    locked = set(held)
     kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
-    while missing := set(kept.values_list("level_id", flat=True)) - locked:
-        locked |= ledger.lock(missing).keys()
-    return kept
+    while True:
+        if wanted := queries.levels_keeping(reservation_id=reservation.pk) - locked:
+            locked |= ledger.lock(wanted).keys()
+        rows = list(kept.select_related("level", "line").order_by("id"))
+        if {row.level_id for row in rows} <= locked:
+            return rows
 
 
 def _free(kept: Sequence[Allocation], *, actor: Actor, at: datetime) -> None:
