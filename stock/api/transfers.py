@@ -80,7 +80,7 @@ class ArrivalLine(serializers.Serializer[Any]):
 
 class ArriveFields(serializers.Serializer[Any]):
     lines = ArrivalLine(
-        many=True, required=False, allow_null=True, default=None, max_length=LINES_MAX,
+        many=True, required=False, default=None, max_length=LINES_MAX,
         help_text="Without it, all that is on the road came.",
     )  # fmt: skip
     isLast = serializers.BooleanField(
