@@ -101,6 +101,7 @@ class ArrivalForm(forms.Form):
                 self.fields[f"serials_{line.pk}"] = SerialNumbersField(
                     help_text="The units that came, one a line; not needed when all of them did."
                 )
+        self.fields["seen_version"] = forms.IntegerField(initial=transfer.version, widget=forms.HiddenInput)
         self.fields["location_code"] = forms.CharField(
             max_length=40, required=False, widget=UnfoldAdminTextInputWidget, label="Bin",
             help_text="Where it was put; empty: the default bin.",
@@ -224,7 +225,7 @@ class TransferAdmin(DocumentAdmin):
         transfer = get_object_or_404(Transfer, pk=object_id)
         form = ArrivalForm(request.POST or None, transfer=transfer)
         if request.method == "POST" and form.is_valid():
-            came = {"arrivals": form.arrivals, "is_last": form.cleaned_data["is_last"]}
+            came = {"arrivals": form.arrivals} | {name: form.cleaned_data[name] for name in ("is_last", "seen_version")}
             arrive = partial(transfers.arrive, transfer=transfer, actor=acting(request), at=timezone.now(), **came)
             refusal = try_operation(arrive)
             if not refusal:

@@ -87,6 +87,10 @@ class ArriveFields(serializers.Serializer[Any]):
         source="is_last", required=False, default=False,
         help_text="Nothing more will come: what is missing is given up as lost.",
     )  # fmt: skip
+    version = Quantity(
+        source="seen_version", required=False, allow_null=True, default=None,
+        help_text="The version you counted against; when it is another by now, 409 `transfer_changed`.",
+    )  # fmt: skip
 
 
 class TransferLineSerializer(serializers.Serializer[TransferLine]):
@@ -231,12 +235,10 @@ class Arrive(TransferDoor):
         """
         transfer = self.find(number, needs_source=False)
         fields = self.understood(ArriveFields)
-        lines = fields["lines"]
+        lines = fields.pop("lines")
         arrivals = None if lines is None else [Arrival(**line | {"serials": tuple(line["serials"])}) for line in lines]
         return self.answer(
-            transfers.arrive(
-                transfer=transfer, arrivals=arrivals, is_last=fields["is_last"], actor=self.actor, at=timezone.now()
-            )
+            transfers.arrive(transfer=transfer, arrivals=arrivals, actor=self.actor, at=timezone.now(), **fields)
         )
 
 

@@ -20,7 +20,7 @@ from catalog.models import Variant
 from partners import numbers, outbox
 from partners.actors import Actor
 from partners.models import Partner
-from partners.problems import IllegalStep, InvalidInput
+from partners.problems import Conflict, IllegalStep, InvalidInput
 from stock import allocation, ledger, queries
 from stock.allocation import Candidate, Demand
 from stock.ledger import LockedLevel
@@ -43,6 +43,13 @@ State = Transfer.State
 SELLABLE = Level.Condition.SELLABLE
 IN_TRANSIT = ledger.virtual(Location.Kind.IN_TRANSIT)
 OVER, MISSING = "over arrival", "missing"
+
+
+class TransferChanged(Conflict):
+    """Somebody else booked on this transfer since it was looked at. Data: version."""
+
+    code = "transfer_changed"
+    title = "The transfer changed since you looked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,19 +170,23 @@ def arrive(
     at: datetime,
     arrivals: Sequence[Arrival] | None = None,
     is_last: bool = False,
+    seen_version: int | None = None,
 ) -> Transfer:
     """Goods of a transfer are here, sellable in the bin they were put into; without `arrivals`, all on the road.
 
     What came short stays in transit and may come later. With `is_last` nothing more is waited for, and what is
     missing is given up as lost. What came and was not sent is booked as found. Locks the transfer, so that of
     several who book the same arrival at once one does; when nothing is on the road any more it has arrived,
-    and arriving again is an IllegalStep.
+    and arriving again is an IllegalStep. With `seen_version` a part, too, is booked once: who counted against
+    another version of the transfer is refused.
 
-    Raises InvalidInput for what was not sent at all, for a batch that is not said where several were sent, and
+    Raises TransferChanged (data: version); InvalidInput for what was not sent at all, for a batch that is not said where several were sent, and
     for an unknown bin; SerialsNeeded and SerialNotThere.
     """
     locked = _lock(transfer)
     _must_be(locked, State.DISPATCHED)
+    if seen_version not in (None, locked.version):
+        raise TransferChanged("Somebody else booked on it meanwhile; look again.", version=locked.version)
     lines = list(locked.lines.select_related("variant", "batch").order_by("id"))
     came = _all_on_the_road(lines) if arrivals is None else list(arrivals)
     if not came and not is_last:

@@ -147,9 +147,10 @@ def test_a_clerk_plans_a_transfer_dispatches_it_and_books_what_arrived(keeper, d
     url = reverse("admin:stock_transfer_arrive_otherwise", args=[transfer.pk])
     assert "6 on the road" in keeper.get(url).content.decode()
     line = transfer.lines.get()
-    wrong = keeper.post(url, {f"came_{line.pk}": 5, "location_code": "Z-99"})
-    assert "W2 has no bin Z-99" in wrong.content.decode()
-    assert keeper.post(url, {f"came_{line.pk}": 5, "location_code": "A-01", "is_last": "on"}).status_code == 302
+    came = {f"came_{line.pk}": 5, "location_code": "A-01", "seen_version": 2}
+    assert "W2 has no bin Z-99" in keeper.post(url, came | {"location_code": "Z-99"}).content.decode()
+    assert "look again" in keeper.post(url, came | {"seen_version": 1}).content.decode()
+    assert keeper.post(url, came | {"is_last": "on"}).status_code == 302
     line.refresh_from_db()
     assert (Transfer.objects.get().state, line.arrived, line.lost) == ("arrived", 5, 1)
     assert Level.objects.get(location__code="A-01").on_hand == 5

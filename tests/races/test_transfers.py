@@ -13,7 +13,7 @@ from stock.models import Inbound, Level, Location, Movement, Transfer
 from stock.models.transfer import TransferQuerySet
 from stock.operations import moving, reservations, transfers, warehouses
 from stock.operations.promising import Wanted
-from stock.operations.transfers import Arrival, Going
+from stock.operations.transfers import Arrival, Going, TransferChanged
 from tests import make
 from tests.races.crowd import all_at_once
 
@@ -55,6 +55,16 @@ def test_of_three_who_book_the_arrival_at_once_one_does(planned, is_said):
     assert sum(isinstance(result, IllegalStep) for result in results) == ARRIVERS - 1
     assert (moved("transferIn"), planned.lines.get().arrived, Inbound.objects.count()) == (10, 10, 0)
     assert Level.objects.get(location__warehouse__code="TO").on_hand == 10
+    assert queries.prove_ledger().differences == []
+
+
+@pytest.mark.races
+def test_of_three_who_book_the_same_part_at_once_one_does(planned):
+    sent = transfers.dispatch(transfer=planned, **now())
+    came = {"arrivals": [Arrival(sku=sent.lines.get().variant.sku, quantity=4)], "seen_version": sent.version}
+    results = all_at_once(ARRIVERS, lambda _: transfers.arrive(transfer=planned, **came, **now()))
+    assert sum(isinstance(result, TransferChanged) for result in results) == ARRIVERS - 1
+    assert (moved("transferIn"), Inbound.objects.get().quantity) == (4, 6)
     assert queries.prove_ledger().differences == []
 
 

@@ -14,7 +14,7 @@ from stock import ledger, queries
 from stock.models import Inbound, Level, Location, Movement, Serial, Transfer, TransferLine
 from stock.operations import movements, reservations, transfers, warehouses
 from stock.operations.promising import InsufficientStock, Wanted
-from stock.operations.transfers import Arrival, Going
+from stock.operations.transfers import Arrival, Going, TransferChanged
 from stock.serials import SerialNotThere, SerialsNeeded
 from tests import make
 
@@ -305,6 +305,18 @@ def test_no_step_has_its_effect_twice(north, south, bolts):
             step(transfer=transfer, **now())
         assert refused.value.data["currentStatus"] == "arrived"
     assert book() == before
+
+
+def test_who_counted_before_somebody_else_booked_looks_again(north, south, bolts):
+    transfer = sent(north, south, (bolts, 10, ""))
+    came = {"transfer": transfer, "arrivals": [Arrival(sku="BOLT", quantity=4)], "seen_version": transfer.version}
+    transfers.arrive(**came, **now())
+    before = book()
+    with pytest.raises(TransferChanged) as refused:
+        transfers.arrive(**came, **now())
+    assert (refused.value.data, book()) == ({"version": 3}, before)
+    transfers.arrive(**came | {"seen_version": 3}, **now())
+    assert in_transit() == 2
 
 
 def test_a_plan_is_cancelled_once_and_goes_nowhere_after(north, south, bolts):
