@@ -180,8 +180,8 @@ def arrive(
     and arriving again is an IllegalStep. With `seen_version` a part, too, is booked once: who counted against
     another version of the transfer is refused.
 
-    Raises TransferChanged (data: version); InvalidInput for what was not sent at all, for a batch that is not said where several were sent, and
-    for an unknown bin; SerialsNeeded and SerialNotThere.
+    Raises TransferChanged (data: version); InvalidInput for what was not sent at all, for a batch that is not
+    said where several were sent, and for an unknown bin; SerialsNeeded and SerialNotThere.
     """
     locked = _lock(transfer)
     _must_be(locked, State.DISPATCHED)
