@@ -343,6 +343,7 @@ UNFOLD = {
                 "Stock",
                 ("Levels", "shelves", "stock_level"),
                 ("Reservations", "bookmark", "stock_reservation"),
+                ("Transfers", "sync_alt", "stock_transfer"),
                 ("Batches", "science", "stock_batch"),
                 ("Warehouses", "warehouse", "stock_warehouse"),
             ),

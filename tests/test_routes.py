@@ -83,6 +83,9 @@ def belongings(retailer, supplier) -> dict[str, str]:
     shipment = client.post("/shipments", sent | {"lines": lines}).json()
     coming = [{"productId": "SAUCE", "quantity": 1, "reason": "x"}]
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    make.make_warehouse(code="W2")
+    ends = {"sourceWarehouse": "W1", "targetWarehouse": "W2"}
+    transfer = client.post("/transfers", ends | {"lines": lines}).json()
     return {
         "suppliers": "SUP-1",
         "retailPartners": "RET-1",
@@ -92,12 +95,18 @@ def belongings(retailer, supplier) -> dict[str, str]:
         "orders": order["orderId"],
         "shipments": shipment["shipmentId"],
         "returns": returned["returnId"],
+        "transfers": transfer["transferId"],
+        "warehouses": "W1",
     }
 
 
 def test_a_strangers_token_finds_nothing_of_anothers_on_any_route(belongings):
-    """The stranger is another supplier with every scope: neither products nor documents are its own."""
-    stranger = api_of(make.make_partner(code="SUP-9", kind="supplier"))
+    """The stranger is another supplier with every scope: neither products nor documents are its own.
+
+    To a warehouse the stranger is who is not granted it.
+    """
+    another = api_of(make.make_partner(code="SUP-9", kind="supplier"))
+    elsewhere = api_of(make.make_partner(code="3PL-9", kind="logistics", granted_warehouses=["W9"]))
     walked = set()
     for method, path, _ in routes():
         if "{" not in path:
@@ -105,6 +114,7 @@ def test_a_strangers_token_finds_nothing_of_anothers_on_any_route(belongings):
         noun = path.strip("/").split("/")[0]
         mine = path.replace("{supplier}/{sku}", "{id}") if noun == "inventory" else path
         real = re.sub(r"\{\w+\}", belongings[noun], mine)
+        stranger = elsewhere if noun == "warehouses" else another
         answer = stranger.request(method, real, {}, headers={"If-Match": '"1"'})
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, real)
         walked.add(noun)
@@ -125,4 +135,5 @@ def test_the_owners_reach_what_the_stranger_did_not(belongings, retailer, suppli
         (api_of(supplier), {"suppliers", "products", "inventory"}),
     ):
         for noun in nouns:
-            assert client.get(f"/{noun}/{belongings[noun]}").status_code == 200, noun
+            below = "/locations" if noun == "warehouses" else ""
+            assert client.get(f"/{noun}/{belongings[noun]}{below}").status_code == 200, noun

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.widgets import (
@@ -21,9 +21,11 @@ from unfold.widgets import (
 
 from catalog.models import Variant
 from partners.admin import ReadOnlyAdmin, acting, try_operation
+from stock.admin.moving import MoveForm
+from stock.admin.pages import show_form, stocked
 from stock.admin.search import find, named
 from stock.models import Level, Movement, Warehouse
-from stock.operations import movements
+from stock.operations import movements, moving
 
 COUNT = "count"
 BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn")
@@ -64,10 +66,7 @@ class BookingForm(forms.Form):
         return quantity
 
     def clean_sku(self) -> Variant:
-        variant = Variant.objects.stocked().filter(sku=self.cleaned_data["sku"]).first()
-        if variant is None:
-            raise forms.ValidationError("There is no product with this SKU that can be stocked.")
-        return variant
+        return stocked(self.cleaned_data["sku"])
 
 
 @admin.register(Level)
@@ -77,7 +76,7 @@ class LevelAdmin(ReadOnlyAdmin):
     list_filter = ("condition", "location__warehouse")
     search_fields = ("variant__sku",)
     search_help_text = "SKU, name or batch"
-    actions_list = ("book",)
+    actions_list = ("book", "move")
 
     @display(description="Product", header=True)
     def product(self, level: Level) -> list[str]:
@@ -107,15 +106,29 @@ class LevelAdmin(ReadOnlyAdmin):
             else:
                 variant: Variant = form.cleaned_data["sku"]
                 messages.success(request, f"Booked: {form.cleaned_data['quantity']} of {variant.sku}.")
-                if "sku" in request.GET and request.user.has_perm("catalog.view_variant"):
-                    return redirect("admin:catalog_variant_change", variant.pk)
-                return redirect("admin:stock_level_changelist")
-        context = self.admin_site.each_context(request) | {
-            "form": form,
-            "title": "Book a movement",
-            "opts": Level._meta,
-        }
-        return render(request, "admin/stock/level/book.html", context)
+                return self.back_from_form(request, variant)
+        return show_form(self, request, form, title="Book a movement", verb="Book")
+
+    @action(description="Move between bins", icon="move_down", url_path="move", permissions=["book"])
+    def move(self, request: HttpRequest) -> HttpResponse:
+        """Put goods away: from one bin of a warehouse into another."""
+        form = MoveForm(request.POST or None, initial={"sku": request.GET.get("sku"), "condition": "sellable"})
+        if request.method == "POST" and form.is_valid():
+            fields = dict(form.cleaned_data)
+            variant: Variant = fields.pop("sku")
+            move = partial(moving.move, variant=variant, actor=acting(request), at=timezone.now(), **fields)
+            if refusal := try_operation(move):
+                form.add_error(None, refusal)
+            else:
+                messages.success(request, f"Moved {fields['quantity']} of {variant.sku} to {fields['to_code']}.")
+                return self.back_from_form(request, variant)
+        return show_form(self, request, form, title="Move between bins", verb="Move")
+
+    def back_from_form(self, request: HttpRequest, variant: Variant) -> HttpResponse:
+        """To the product where the form was opened from there, else to the list."""
+        if "sku" in request.GET and request.user.has_perm("catalog.view_variant"):
+            return redirect("admin:catalog_variant_change", variant.pk)
+        return redirect("admin:stock_level_changelist")
 
 
 def book_as_said(form: BookingForm, request: HttpRequest) -> None:

@@ -31,7 +31,7 @@ class StockedVariantAdmin(VariantAdmin):
     """The catalog's page of a product, and above it the stock card: where it lies, for whom, what happened."""
 
     change_form_outer_before_template = "admin/stock/stock_card.html"
-    actions_detail = ("receive", "adjust", "count")
+    actions_detail = ("receive", "adjust", "count", "move")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -55,6 +55,11 @@ class StockedVariantAdmin(VariantAdmin):
     @action(description="Count", icon="checklist", permissions=["book"])
     def count(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.open_form(object_id, COUNT)
+
+    @action(description="Move", icon="move_down", permissions=["book"])
+    def move(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        variant = get_object_or_404(Variant, pk=object_id)
+        return redirect(f"{reverse('admin:stock_level_move')}?{urlencode({'sku': variant.sku})}")
 
     def open_form(self, object_id: str, kind: str) -> HttpResponse:
         variant = get_object_or_404(Variant, pk=object_id)

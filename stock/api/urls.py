@@ -1,10 +1,11 @@
 from django.urls import path
 
-from stock.api import availability, inventory, reservations, transactions
+from stock.api import availability, inventory, locations, moves, reservations, transactions, transfers
 
 urlpatterns = [
     path("inventory", inventory.Inventory.as_view()),
     path("inventory/transactions", transactions.Transactions.as_view()),
+    path("inventory/moves", moves.Moves.as_view()),
     path("inventory/<str:supplier>/<str:sku>", inventory.ProductInventory.as_view()),
     path("availability", availability.Availability.as_view()),
     path("reservations", reservations.Reservations.as_view()),
@@ -12,4 +13,10 @@ urlpatterns = [
     path("reservations/<uuid:public_id>/extend", reservations.Extend.as_view()),
     path("reservations/<uuid:public_id>/commit", reservations.Commit.as_view()),
     path("reservations/<uuid:public_id>/release", reservations.Release.as_view()),
+    path("transfers", transfers.Transfers.as_view()),
+    path("transfers/<str:number>", transfers.OneTransfer.as_view()),
+    path("transfers/<str:number>/dispatch", transfers.Dispatch.as_view()),
+    path("transfers/<str:number>/arrive", transfers.Arrive.as_view()),
+    path("transfers/<str:number>/cancel", transfers.Cancel.as_view()),
+    path("warehouses/<str:code>/locations", locations.Locations.as_view()),
 ]

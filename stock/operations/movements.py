@@ -16,7 +16,7 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
-from stock.models import Batch, Level, Location, Movement, Warehouse
+from stock.models import Batch, Level, Location, Movement, Transfer, Warehouse
 from stock.operations import shortages, warehouses
 
 SELLABLE, DAMAGED = Level.Condition.SELLABLE, Level.Condition.DAMAGED
@@ -31,6 +31,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     Kind.TRANSFER_OUT: (SELLABLE, Location.Kind.IN_TRANSIT),
     Kind.TRANSFER_IN: (Location.Kind.IN_TRANSIT, SELLABLE),
 }
+IN_TRANSIT_KINDS = (Kind.TRANSFER_OUT, Kind.TRANSFER_IN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,11 @@ def book(
 
     An adjustment may be negative (lost) or positive (found); everything else is positive. A receipt makes
     an unknown batch known. Locks the levels it touches. Raises ledger.NotEnoughOnHand when less lies there,
-    InvalidInput for a batch that does not fit the variant's tracking.
+    InvalidInput for a batch that does not fit the variant's tracking, and for units in transit booked by hand
+    under the number of a transfer: the document would not know of them.
     """
+    if kind in IN_TRANSIT_KINDS and Transfer.objects.filter(number=reference).exists():
+        raise InvalidInput.at("reference", f"{reference} is a transfer; dispatch it, or say there what arrived.")
     batch = warehouses.know_batch(
         variant=variant,
         number=batch_number,

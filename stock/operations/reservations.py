@@ -10,7 +10,7 @@ import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -324,7 +324,8 @@ def consume(
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "shipped from")
     parts = [departures.parts_of(departure) for departure in leaving]
-    ledger.lock_variants({part.line.variant_id for found in parts for part in found})
+    levels = ledger.lock_variants({part.line.variant_id for found in parts for part in found})
+    _open_allocations(locked, levels)
     # One after the other: two departures of one line must not count on the same units.
     taken = [
         [pick for part in found for pick in departures.take(departure=part, actor=actor, at=at)] for found in parts
@@ -381,11 +382,20 @@ def _end(reservation: Reservation, state: Reservation.State) -> Reservation:
     return reservation
 
 
-def _open_allocations(reservation: Reservation) -> list[Allocation]:
-    """What is still promised, with its levels locked in id order."""
+def _open_allocations(reservation: Reservation, held: Iterable[int] = ()) -> list[Allocation]:
+    """What is still promised, with its levels locked in id order, besides those `held` already.
+
+    While we wait goods may be put away and take the promise to another bin, so the bins it could go to are
+    locked as well; one that was made meanwhile has a higher id than all of these.
+    """
+    locked = set(held)
     kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
-    ledger.lock(kept.values_list("level_id", flat=True))
-    return list(kept.select_related("level", "line").order_by("id"))
+    while True:
+        if wanted := queries.levels_keeping(reservation_id=reservation.pk) - locked:
+            locked |= ledger.lock(wanted).keys()
+        rows = list(kept.select_related("level", "line").order_by("id"))
+        if {row.level_id for row in rows} <= locked:
+            return rows
 
 
 def _free(kept: Sequence[Allocation], *, actor: Actor, at: datetime) -> None:

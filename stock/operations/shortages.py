@@ -23,7 +23,7 @@ def break_promises(*, level_id: int, quantity: int, actor: Actor, at: datetime) 
     """
     kept = Allocation.objects.filter(level_id=level_id, quantity__gt=F("consumed") + F("freed"))
     broken = 0
-    for row in kept.select_related("line__reservation", "line__variant").order_by("-id"):
+    for row in kept.select_related("line__reservation", "line__variant").order_by("-line_id", "-id"):
         units = min(row.open_quantity, quantity - broken)
         if units <= 0:
             break

@@ -1,7 +1,8 @@
-"""Warehouses are opened; batches get to know their dates."""
+"""Warehouses and their bins are opened; batches get to know their dates."""
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from stock.models import Batch, Location, Warehouse
 from stock.models.warehouse import validate_time_zone
 
 DEFAULT_BIN = "MAIN"
+LOCATION_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 class BatchDiffers(Conflict):
@@ -23,6 +25,13 @@ class BatchDiffers(Conflict):
 
     code = "batch_differs"
     title = "The batch is known with another date"
+
+
+class LocationExists(Conflict):
+    """The warehouse has a bin of this code. Data: warehouseLocation, location."""
+
+    code = "location_exists"
+    title = "There is such a bin already"
 
 
 @transaction.atomic
@@ -61,6 +70,20 @@ def open_warehouse(
     )
     Location.objects.create(warehouse=warehouse, code=DEFAULT_BIN, is_default=True)
     return warehouse
+
+
+@transaction.atomic
+def open_location(*, warehouse: Warehouse, code: str, actor: Actor) -> Location:
+    """A new bin in a warehouse. Two who open the same at once: the second is refused.
+
+    Raises InvalidInput for a code nobody could print on a label, and LocationExists.
+    """
+    if not LOCATION_CODE.fullmatch(code):
+        raise InvalidInput.at("code", "A bin's code takes up to 40 letters, digits, dots, dashes and underscores.")
+    bin_, is_new = Location.objects.get_or_create(warehouse=warehouse, code=code)
+    if not is_new:
+        raise LocationExists(f"{warehouse.code} has a bin {code}.", warehouseLocation=warehouse.code, location=code)
+    return bin_
 
 
 def default_location(warehouse: Warehouse) -> Location:

@@ -20,8 +20,8 @@ from orders.operations import fulfilment, ordering, returning
 from orders.operations.ordering import Asked
 from partners.models import IdempotencyKey, Partner
 from partners.operations import partners
-from stock.models import Level, Movement, Reservation, Warehouse
-from stock.operations import promising, reservations
+from stock.models import Level, Movement, Reservation, Transfer, Warehouse
+from stock.operations import promising, reservations, transfers, warehouses
 from tests import make
 
 NUMBERS = itertools.count(1)
@@ -120,6 +120,94 @@ def test_a_booking_that_cannot_be_is_refused_with_its_reason_and_changes_nothing
     assert answer.status_code == 200
     assert said in answer.content.decode()
     assert (Level.objects.get().on_hand, Movement.objects.count()) == (10, 1)
+
+
+@pytest.fixture
+def depot(shop):
+    """Another warehouse, with a bin besides its default one."""
+    warehouse = make.make_warehouse(code="W2")
+    warehouses.open_location(warehouse=warehouse, code="A-01", actor=make.TESTER)
+    return warehouse
+
+
+def a_plan(depot, **change):
+    source = Warehouse.objects.get(code="W1")
+    return {"source": source.pk, "target": depot.pk, "lines": "SAUCE 6\n\n", "reference": "spring"} | change
+
+
+def plan(client, depot):
+    client.post(reverse("admin:stock_transfer_plan"), a_plan(depot))
+    return Transfer.objects.get()
+
+
+def test_a_clerk_plans_a_transfer_dispatches_it_and_books_what_arrived(keeper, depot):
+    transfer = plan(keeper, depot)
+    assert (transfer.actor, transfer.lines.get().quantity) == ("staff:keeper", 6)
+    step_of(keeper, "stock_transfer", "dispatch_this", transfer.pk)
+    url = reverse("admin:stock_transfer_arrive_otherwise", args=[transfer.pk])
+    assert "6 on the road" in keeper.get(url).content.decode()
+    line = transfer.lines.get()
+    came = {f"came_{line.pk}": 5, "location_code": "A-01", "seen_version": 2}
+    assert "W2 has no bin Z-99" in keeper.post(url, came | {"location_code": "Z-99"}).content.decode()
+    assert "look again" in keeper.post(url, came | {"seen_version": 1}).content.decode()
+    assert keeper.post(url, came | {"is_last": "on"}).status_code == 302
+    line.refresh_from_db()
+    assert (Transfer.objects.get().state, line.arrived, line.lost) == ("arrived", 5, 1)
+    assert Level.objects.get(location__code="A-01").on_hand == 5
+
+
+def test_a_transfer_arrives_as_dispatched_in_one_click(keeper, depot):
+    transfer = plan(keeper, depot)
+    for step in ("dispatch_this", "arrive_this", "arrive_this"):
+        page = keeper.get(step_of(keeper, "stock_transfer", step, transfer.pk)["Location"]).content.decode()
+    assert "It is arrived; this is done to one that is dispatched" in page
+    assert Level.objects.get(location__warehouse=depot, location__is_default=True).on_hand == 6
+
+
+def test_a_transfer_of_more_than_is_free_is_refused_with_a_sentence(keeper, depot):
+    keeper.post(reverse("admin:stock_transfer_plan"), a_plan(depot, lines="SAUCE 7"))
+    transfer = Transfer.objects.get()
+    answer = step_of(keeper, "stock_transfer", "dispatch_this", transfer.pk)
+    assert "not enough of SAUCE that is free" in keeper.get(answer["Location"]).content.decode()
+    assert (Level.objects.get().on_hand, Transfer.objects.get().state) == (10, "planned")
+    step_of(keeper, "stock_transfer", "cancel_this", transfer.pk)
+    assert Transfer.objects.get().state == "cancelled"
+
+
+def test_each_row_of_a_plan_that_cannot_be_used_is_named(keeper, depot):
+    rows = "NONE 1\nSAUCE\nSAUCE many\nSAUCE 0\nSAUCE 1 " + "x" * 61
+    page = keeper.post(reverse("admin:stock_transfer_plan"), a_plan(depot, lines=rows)).content.decode()
+    for said in (
+        "Row 1: there is no product NONE",
+        "Row 2: how many of SAUCE?",
+        "Row 3: many is no number of units",
+        "Row 4: 0 is no number of units",
+        "Row 5: a batch number has up to 60",
+    ):
+        assert said in page
+    page = keeper.post(reverse("admin:stock_transfer_plan"), a_plan(depot, lines="SAUCE 1 B1")).content.decode()
+    assert "There is no batch B1 of SAUCE" in page
+    same = a_plan(depot, target=Warehouse.objects.get(code="W1").pk)
+    assert "goes to another warehouse" in keeper.post(reverse("admin:stock_transfer_plan"), same).content.decode()
+    assert Transfer.objects.count() == 0
+
+
+def a_move(**change):
+    fields = {"sku": "SAUCE", "warehouse": Warehouse.objects.get(code="W1").pk, "from_code": "MAIN", "to_code": "A-01"}
+    return fields | {"quantity": 8, "condition": "sellable"} | change
+
+
+def test_a_clerk_puts_goods_away_from_the_products_page(keeper, shop):
+    variant = Level.objects.get().variant
+    warehouses.open_location(warehouse=Warehouse.objects.get(), code="A-01", actor=make.TESTER)
+    form = keeper.get(reverse("admin:catalog_variant_move", args=[variant.pk]))["Location"]
+    assert 'value="SAUCE"' in keeper.get(form).content.decode()
+    assert "11 asked, 10 there to take" in keeper.post(form, a_move(quantity=11)).content.decode()
+    assert "has no bin Z-99" in keeper.post(form, a_move(to_code="Z-99")).content.decode()
+    answer = keeper.post(form, a_move())
+    assert answer["Location"] == reverse("admin:catalog_variant_change", args=[variant.pk])
+    there = Level.objects.get(location__code="A-01")
+    assert (there.on_hand, there.reserved) == (8, 2)
 
 
 def act(client, name, order):
@@ -276,6 +364,8 @@ def test_an_auditor_sees_all_and_changes_nothing(client, shop):
     for page in OURS:
         assert client.get(reverse(f"admin:{page}_changelist")).status_code == 200, page
     assert client.post(reverse("admin:stock_level_book"), booking()).status_code == 403
+    assert client.post(reverse("admin:stock_level_move"), a_move()).status_code == 403
+    assert client.post(reverse("admin:stock_transfer_plan"), {}).status_code == 403
     for step in ("confirm_this", "pack_this", "cancel_this"):
         assert step_of(client, "orders_order", step, shop.pk).status_code == 403
     assert step_of(client, "stock_reservation", "release_this", Reservation.objects.get().pk).status_code == 403
@@ -318,6 +408,10 @@ def fill(retailer, supplier, warehouse, rows):
         coming = [returning.ComingBack(line=order.lines.get(), quantity=1, reason="x")]
         returned = returning.announce(order=order, coming=coming, actor=make.TESTER, at=timezone.now())
         returning.receive(returned=returned, warehouse=warehouse, actor=make.TESTER, at=timezone.now())
+        going = [transfers.Going(variant=variant, quantity=1)]
+        away = make.make_warehouse()
+        planned = transfers.plan(source=warehouse, target=away, going=going, actor=make.TESTER, at=timezone.now())
+        transfers.dispatch(transfer=planned, actor=make.TESTER, at=timezone.now())
         ProductType.objects.create(code=f"type-{number}", name=f"Type {number}")
         User.objects.create_user(f"user-{number}")
         Group.objects.create(name=f"group-{number}")
