@@ -83,7 +83,9 @@ def belongings(retailer, supplier) -> dict[str, str]:
     shipment = client.post("/shipments", sent | {"lines": lines}).json()
     coming = [{"productId": "SAUCE", "quantity": 1, "reason": "x"}]
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    count = client.post("/counts", {"warehouseLocation": "W1"}).json()
     return {
+        "counts": count["countId"],
         "suppliers": "SUP-1",
         "retailPartners": "RET-1",
         "products": "SAUCE",
