@@ -343,6 +343,8 @@ UNFOLD = {
                 "Stock",
                 ("Levels", "shelves", "stock_level"),
                 ("Reservations", "bookmark", "stock_reservation"),
+                ("Counts", "checklist", "stock_count"),
+                ("Count lines", "fact_check", "stock_countline"),
                 ("Batches", "science", "stock_batch"),
                 ("Warehouses", "warehouse", "stock_warehouse"),
             ),
