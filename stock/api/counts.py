@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.db.models import Count as Number
-from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -25,8 +24,8 @@ from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import abc, queries
 from stock.api.inventory import find_warehouse
-from stock.models import Count, CountLine, Level, OwnerGrant
-from stock.models.ownership import visible_to
+from stock.models import Count, CountLine, Level
+from stock.models.ownership import owners_seen_by, visible_to
 from stock.operations import counting
 from stock.operations.counting import TO_COUNT, Found, Rules, Scope
 
@@ -308,10 +307,12 @@ class PostCount(CountDoor):
         count = self.find(number)
         fields = self.understood(PostFields)
         posted = counting.post(count=count, actor=self.actor, at=timezone.now(), **fields)
+        sent_back = CountLine.objects.filter(visible_to(self.partner), pk__in=posted.sent_back).order_by("pk")
+        seen = {None, *owners_seen_by(self.partner)}
         response = self.answer(count)
         response.data |= {
-            "sentBack": [str(line_id) for line_id in posted.sent_back],
-            "unbooked": [row.as_json() for row in posted.unbooked],
+            "sentBack": [str(line_id) for line_id in sent_back.values_list("pk", flat=True)],
+            "unbooked": [row.as_json() for row in posted.unbooked if row.owner_id in seen],
         }
         return response
 
@@ -358,10 +359,7 @@ def found_lines(partner: Partner, lines: list[dict[str, Any]]) -> list[Found]:
     """The lines of a body as what they mean; what is unknown is named by field. Three queries."""
     visible = Variant.objects.for_partner(partner).stocked()
     variants = {row.sku: row for row in visible.filter(sku__in={line["sku"] for line in lines})}
-    codes = {line["owner_code"] for line in lines} - {None, ""}
-    granted = OwnerGrant.objects.filter(Q(partner=None) | Q(partner=partner)).values("owner")
-    seen = Partner.objects.filter(Q(pk=partner.pk) | Q(pk__in=granted), code__in=codes) if codes else []
-    owners = {row.code: row for row in seen}
+    owners = {row.code: row for row in Partner.objects.filter(pk__in=owners_seen_by(partner))}
     unknown = [
         (f"lines[{place}].productId", f"There is no product {line['sku']} for you that can be stocked.")
         for place, line in enumerate(lines)

@@ -27,7 +27,8 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import IllegalStep, InvalidInput, Problem
 from stock import abc, ledger
-from stock.models import Batch, Count, CountLine, Level, Location, Movement, OwnerGrant, Warehouse
+from stock.models import Batch, Count, CountLine, Level, Location, Movement, Warehouse
+from stock.models.ownership import owners_seen_by
 from stock.operations import shortages, warehouses
 
 State = CountLine.State
@@ -114,6 +115,7 @@ class Unbooked:
     sku: str
     location: str
     batch_number: str | None
+    owner_id: int | None
     quantity: int
 
     def as_json(self) -> dict[str, Any]:
@@ -179,7 +181,7 @@ def open(
             """,
             [
                 count.pk, warehouse.pk, location_ids, location_ids, variant_ids, variant_ids, partner is None,
-                _owners_seen_by(partner), LINES_MAX + 1,
+                owners_seen_by(partner) if partner else [], LINES_MAX + 1,
             ],
         )  # fmt: skip
         if cursor.rowcount > LINES_MAX:
@@ -214,13 +216,6 @@ def _all_of(names: Sequence[str], known: dict[str, int], field_name: str, senten
     if unknown:
         raise InvalidInput.of(unknown)
     return sorted(known.values())
-
-
-def _owners_seen_by(partner: Partner | None) -> list[int]:
-    if partner is None:
-        return []
-    granted = OwnerGrant.objects.filter(Q(partner=None) | Q(partner=partner))
-    return [partner.pk, *granted.values_list("owner", flat=True)]
 
 
 @transaction.atomic
@@ -583,6 +578,7 @@ def _named(missing: dict[int, int]) -> list[Unbooked]:
             sku=line.variant.sku,
             location=line.location.code,
             batch_number=line.batch.number if line.batch else None,
+            owner_id=line.owner_id,
             quantity=missing[line.pk],
         )
         for line in rows
@@ -602,7 +598,10 @@ def _close_lines(count: Count, booked: Sequence[tuple[int, int]]) -> None:
 def _tell(
     count: Count, differences: Sequence[Difference], unbooked: Sequence[Unbooked], *, actor: Actor, at: datetime
 ) -> None:
-    """Whoever runs the warehouse is told; what the differences did to stock, `inventory.updated` tells everybody."""
+    """Who runs the warehouse and who posted are told; what it did to stock, `inventory.updated` tells everybody.
+
+    Of other owners' stock no product is named: not all who are told may see it.
+    """
     outbox.record(
         "count.posted",
         subject=f"count/{count.number}",
@@ -613,7 +612,7 @@ def _tell(
             "differences": len(differences),
             "unitsFound": sum(row.quantity for row in differences if row.quantity > 0),
             "unitsMissing": -sum(row.quantity for row in differences if row.quantity < 0),
-            "unbooked": [row.as_json() for row in unbooked],
+            "unbooked": [row.as_json() for row in unbooked if row.owner_id is None],
         },
         actor=actor,
         at=at,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from partners.models import Application
+from partners.models import Application, OutboxEvent
 from stock import ledger
-from stock.models import Count, CountLine, Level, Location, Movement
+from stock.models import Count, CountLine, Level, Location, Movement, OwnerGrant
 from stock.operations import counting, movements
 from tests import make
 from tests.stock.test_counts import ANNA, BERT, book, consigned, now
@@ -215,6 +216,34 @@ def test_lines_of_owners_who_do_not_show_their_stock_are_not_there(keeper, shelf
     assert keeper.get(f"/counts/{count.number}").json()["lines"] == 2
     assert {row["ownerId"] for row in keeper.get(f"/counts/{count.number}/lines").json()["items"]} == {None}
     assert keeper.post(f"/counts/{count.number}/lines/{hidden.pk}/approve").status_code == 404
+    refusal = say(keeper, count.number, counted=1, ownerId=owner.code)
+    assert refusal.json()["errors"][0]["field"] == "lines[0].ownerId"
+    OwnerGrant.objects.create(owner=owner)
+    assert say(keeper, count.number, counted=2, ownerId=owner.code).json()["items"][0]["lineId"] == str(hidden.pk)
+
+
+def test_who_posts_is_told_nothing_of_owners_who_do_not_show_their_stock(keeper, shelf):
+    warehouse, sauce, _ = shelf
+    owner = make.make_partner(kind="supplier")
+    ours = Level.objects.get(variant=sauce)
+    ledger.post([consigned(sauce, ours, owner)], actor=ANNA, at=now())
+    rules = counting.Rules(tolerance_units=100)
+    count = counting.open(warehouse=warehouse, scope=counting.Scope(skus=("SAUCE",)), rules=rules, actor=BERT, at=now())
+    found = [
+        counting.Found(variant=sauce, counted=0, owner=owner),
+        counting.Found(variant=sauce, counted=0),
+    ]
+    counting.record(count=count, found=found, actor=BERT, at=now())
+    leaving = replace(
+        consigned(sauce, ours, owner),
+        source=ledger.Place(location_id=ours.location_id, condition="sellable"),
+        target=ledger.virtual(Location.Kind.SUPPLIER),
+        kind=Movement.Kind.DISPOSITION,
+    )
+    ledger.post([leaving, replace(leaving, owner_id=None, quantity=1)], actor=ANNA, at=now())
+    told = {"productId": "SAUCE", "location": "MAIN", "batchNumber": None, "quantity": 1}
+    assert keeper.post(f"/counts/{count.number}/post").json()["unbooked"] == [told]
+    assert OutboxEvent.objects.get(type="count.posted").payload["unbooked"] == [told]
 
 
 @pytest.mark.parametrize("line", ["x", "0", "9" * 30, "١", "-1"])
