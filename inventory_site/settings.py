@@ -344,6 +344,8 @@ UNFOLD = {
                 ("Levels", "shelves", "stock_level"),
                 ("Reservations", "bookmark", "stock_reservation"),
                 ("Transfers", "sync_alt", "stock_transfer"),
+                ("Counts", "checklist", "stock_count"),
+                ("Count lines", "fact_check", "stock_countline"),
                 ("Batches", "science", "stock_batch"),
                 ("Warehouses", "warehouse", "stock_warehouse"),
             ),

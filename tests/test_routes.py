@@ -86,7 +86,9 @@ def belongings(retailer, supplier) -> dict[str, str]:
     make.make_warehouse(code="W2")
     ends = {"sourceWarehouse": "W1", "targetWarehouse": "W2"}
     transfer = client.post("/transfers", ends | {"lines": lines}).json()
+    count = client.post("/counts", {"warehouseLocation": "W1"}).json()
     return {
+        "counts": count["countId"],
         "suppliers": "SUP-1",
         "retailPartners": "RET-1",
         "products": "SAUCE",

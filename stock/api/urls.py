@@ -1,6 +1,6 @@
 from django.urls import path
 
-from stock.api import availability, inventory, locations, moves, reservations, transactions, transfers
+from stock.api import availability, counts, inventory, locations, moves, reservations, transactions, transfers
 
 urlpatterns = [
     path("inventory", inventory.Inventory.as_view()),
@@ -19,4 +19,11 @@ urlpatterns = [
     path("transfers/<str:number>/arrive", transfers.Arrive.as_view()),
     path("transfers/<str:number>/cancel", transfers.Cancel.as_view()),
     path("warehouses/<str:code>/locations", locations.Locations.as_view()),
+    path("counts", counts.Counts.as_view()),
+    path("counts/<str:number>", counts.OneCount.as_view()),
+    path("counts/<str:number>/lines", counts.Lines.as_view()),
+    path("counts/<str:number>/lines/<str:line>/approve", counts.Approve.as_view()),
+    path("counts/<str:number>/lines/<str:line>/reject", counts.Reject.as_view()),
+    path("counts/<str:number>/post", counts.PostCount.as_view()),
+    path("counts/<str:number>/cancel", counts.CancelCount.as_view()),
 ]

@@ -19,6 +19,12 @@ def visible_to(partner: Partner) -> Q:
     return Q(owner=None) | Q(owner=partner) | Q(owner__in=granted.values("owner"))
 
 
+def owners_seen_by(partner: Partner) -> list[int]:
+    """The ids of `visible_to`'s owners, for SQL: the partner itself, and who grants it. One query."""
+    granted = OwnerGrant.objects.filter(Q(partner=None) | Q(partner=partner))
+    return [partner.pk, *granted.values_list("owner", flat=True)]
+
+
 class OwnerGrant(models.Model):
     """An owner lets its consigned stock be promised: to one partner, or to everybody.
 
