@@ -105,7 +105,9 @@ def virtual(kind: Location.Kind) -> Place:
 def ensure(keys: Iterable[Key]) -> list[int]:
     """Make the levels that are missing, empty and at version 0; return the ids of all, sorted.
 
-    Two who make the same level at once wait for one another here, before any lock is taken.
+    Two who make the same level at once wait for one another here, before any lock is taken. Who makes one
+    keeps its batch from being held back and its variant from becoming a kit until the transaction ends: both
+    look at all levels there are, and must not miss this one.
     """
     wanted = sorted(set(keys), key=lambda key: (key[0], key[1], key[2] or 0, key[3], key[4] or 0))
     if not wanted:
@@ -126,6 +128,8 @@ def ensure(keys: Iterable[Key]) -> list[int]:
         cursor.execute(find, columns)
         ids = [row[0] for row in cursor.fetchall()]
         if len(ids) < len(wanted):
+            cursor.execute("SELECT FROM stock_batch WHERE id = ANY(%s) ORDER BY id FOR SHARE", [columns[2]])
+            cursor.execute("SELECT FROM catalog_variant WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [columns[0]])
             cursor.execute(
                 f"""
                 INSERT INTO stock_level

@@ -26,7 +26,8 @@ from stock import ledger, queries
 from stock.models import Level, Warehouse
 from stock.operations import movements
 
-BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn")
+# Partners may hold units back; to let them go is the staff's.
+BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn", "quarantine")
 WAREHOUSE = OpenApiParameter("warehouse", str, description="A warehouse's code.")
 BATCH = OpenApiParameter("batchNumber", str, description="A batch's number.")
 

@@ -17,7 +17,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
 from stock.models import Batch, Level, Location, Movement, Warehouse
-from stock.operations import shortages, warehouses
+from stock.operations import blocks, shortages, warehouses
 
 SELLABLE, DAMAGED = Level.Condition.SELLABLE, Level.Condition.DAMAGED
 Kind = Movement.Kind
@@ -27,6 +27,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     Kind.RECEIPT: (Location.Kind.SUPPLIER, SELLABLE),
     Kind.RETURN: (Location.Kind.CUSTOMER, Level.Condition.QUARANTINE),
     Kind.DAMAGE: (SELLABLE, DAMAGED),
+    Kind.QUARANTINE: (SELLABLE, Level.Condition.QUARANTINE),
+    Kind.LIFT: (Level.Condition.QUARANTINE, SELLABLE),
     Kind.WRITE_OFF: (SELLABLE, Location.Kind.SCRAP),
     Kind.TRANSFER_OUT: (SELLABLE, Location.Kind.IN_TRANSIT),
     Kind.TRANSFER_IN: (Location.Kind.IN_TRANSIT, SELLABLE),
@@ -151,4 +153,6 @@ def _post_fact(posting: ledger.Posting, *, actor: Actor, at: datetime) -> list[i
         level = ledger.lock([level_id, *others])[level_id]
         if level.available < posting.quantity <= level.on_hand:
             shortages.break_promises(level_id=level_id, quantity=posting.quantity - level.available, actor=actor, at=at)
+        if posting.kind == Kind.LIFT:
+            blocks.check_released(batch_ids=[posting.batch_id])
     return ledger.post([posting], actor=actor, at=at)
