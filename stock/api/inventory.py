@@ -23,11 +23,12 @@ from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger, queries
-from stock.models import Level, Warehouse
+from stock.models import Level, Location, Warehouse
 from stock.operations import movements
 
 # Partners may hold units back; to let them go is the staff's.
 BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn", "quarantine")
+SERIALS_MAX = 1_000
 WAREHOUSE = OpenApiParameter("warehouse", str, description="A warehouse's code.")
 BATCH = OpenApiParameter("batchNumber", str, description="A batch's number.")
 
@@ -77,8 +78,22 @@ class BookingFields(serializers.Serializer[Any]):
     warehouseLocation = Text(source="warehouse_code", max_length=40)
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
     expirationDate = ExpirationDate(source="expires_on", required=False, allow_null=True, default=None)
-    reason = Text(max_length=200, required=False, default="", allow_blank=True)
+    reason = Text(
+        max_length=200, required=False, default="", allow_blank=True,
+        help_text="A code of GET /reasons, which also says where lost units go, or words of your own.",
+    )  # fmt: skip
     reference = Text(max_length=120, required=False, default="", allow_blank=True)
+    location = Text(
+        max_length=40, required=False, default="", allow_blank=True, help_text="A bin; empty: the default one."
+    )
+    ownerId = Text(
+        source="owner_code", max_length=40, required=False, allow_null=True, default=None,
+        help_text="You, for stock of yours that lies with us; null: it is ours.",
+    )  # fmt: skip
+    serialNumbers = serializers.ListField(
+        source="serials", child=Text(max_length=60), required=False, default=list, max_length=SERIALS_MAX,
+        help_text="Of a product tracked by serial number: each unit once.",
+    )  # fmt: skip
 
     def validate_quantity(self, quantity: int) -> int:
         if quantity == 0:
@@ -209,6 +224,9 @@ def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner
         expires_on=fields["expires_on"],
         reason=fields["reason"],
         reference=fields["reference"],
+        location=find_location(warehouse, fields["location"]) if fields["location"] else None,
+        owner=find_owner(door.partner, fields["owner_code"]) if fields["owner_code"] is not None else None,
+        serials=fields["serials"],
         supplier=supplier,
         actor=door.actor,
         at=timezone.now(),
@@ -221,6 +239,20 @@ def find_warehouse(partner: Partner, code: str, field: str = "warehouseLocation"
     if warehouse is None:
         raise InvalidInput.at(field, f"There is no warehouse {code} for you.")
     return warehouse
+
+
+def find_location(warehouse: Warehouse, code: str, field: str = "location") -> Location:
+    location = warehouse.locations.filter(code=code).first()
+    if location is None:
+        raise InvalidInput.at(field, f"There is no bin {code} in {warehouse.code}.")
+    return location
+
+
+def find_owner(partner: Partner, code: str, field: str = "ownerId") -> Partner:
+    """The owner a partner may speak for: itself. Anybody else is refused alike, known or not."""
+    if code != partner.code:
+        raise InvalidInput.at(field, "You can book stock of ours or of your own, and nobody else's.")
+    return partner
 
 
 def lock_product(variant: Variant, warehouse: Warehouse) -> None:

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from stock.api import availability, inventory, reservations, transactions
+from stock.api import availability, inventory, reasons, reservations, transactions
 
 urlpatterns = [
     path("inventory", inventory.Inventory.as_view()),
     path("inventory/transactions", transactions.Transactions.as_view()),
     path("inventory/<str:supplier>/<str:sku>", inventory.ProductInventory.as_view()),
+    path("reasons", reasons.Reasons.as_view()),
     path("availability", availability.Availability.as_view()),
     path("reservations", reservations.Reservations.as_view()),
     path("reservations/<uuid:public_id>", reservations.OneReservation.as_view()),

@@ -6,6 +6,7 @@ promises are broken in the same transaction; only what does not lie there at all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,7 +17,7 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
-from stock.models import Batch, Level, Location, Movement, Warehouse
+from stock.models import Batch, Level, Location, Movement, Reason, Warehouse
 from stock.operations import blocks, shortages, warehouses
 
 SELLABLE, DAMAGED = Level.Condition.SELLABLE, Level.Condition.DAMAGED
@@ -57,12 +58,20 @@ def book(
     supplier: Partner | None = None,
     reason: str = "",
     reference: str = "",
+    location: Location | None = None,
+    owner: Partner | None = None,
+    serials: Sequence[str] = (),
 ) -> Booked:
-    """Book one movement of `quantity` stock units in the warehouse's default bin.
+    """Book one movement of `quantity` stock units in a bin of the warehouse (null: its default bin).
 
     An adjustment may be negative (lost) or positive (found); everything else is positive. A receipt makes
-    an unknown batch known. Locks the levels it touches. Raises ledger.NotEnoughOnHand when less lies there,
-    InvalidInput for a batch that does not fit the variant's tracking.
+    an unknown batch known. What is lost or written off for a `reason` on the list goes where that says; any
+    other words are kept as they are. The units are `owner`'s (null: ours), who else's lies there is left
+    alone. A variant tracked by serial number names its `serials`. Locks the levels it touches.
+
+    Raises ledger.NotEnoughOnHand when less lies there, InvalidInput for a batch that does not fit the
+    variant's tracking and for a retired reason, blocks.BatchBlocked for a lift of a batch that is held,
+    and what the serial numbers' list refuses. Twice books twice: a booking is what happened.
     """
     batch = warehouses.know_batch(
         variant=variant,
@@ -71,7 +80,8 @@ def book(
         actor=actor,
         supplier=supplier,
     )
-    bin_ = warehouses.default_location(warehouse)
+    bin_ = location or warehouses.default_location(warehouse)
+    listed = _listed_reason(kind, reason)
     source: str
     target: str
     if kind == Kind.ADJUSTMENT:
@@ -80,6 +90,8 @@ def book(
         raise InvalidInput.at("quantity", "Only an adjustment may be negative.")
     else:
         source, target = ROUTES[kind]
+    if listed and source == SELLABLE:
+        target = listed.place
     posting = ledger.Posting(
         variant_id=variant.pk,
         batch_id=batch.pk if batch else None,
@@ -87,8 +99,10 @@ def book(
         source=_place(source, bin_),
         target=_place(target, bin_),
         kind=Kind(kind),
-        reason=reason,
+        reason=listed.code if listed else reason,
         reference=reference,
+        owner_id=owner.pk if owner else None,
+        serials=tuple(serials),
     )
     return Booked(movement_ids=_post_fact(posting, actor=actor, at=at), batch=batch)
 
@@ -107,11 +121,16 @@ def set_level(
     supplier: Partner | None = None,
     reference: str = "",
 ) -> Booked:
-    """Say how many sellable units lie in the default bin; the difference is booked as found or lost.
+    """Say how many sellable units of ours lie in the default bin; the difference is booked as found or lost.
 
     Nothing is booked when the number is right already. Below what is promised, the youngest promises are
-    broken: the shelf is truth. Locks the level.
+    broken: the shelf is truth. Locks the level. Raises InvalidInput for a variant tracked by serial number,
+    since a number of units does not say which ones came or went.
     """
+    if variant.tracking == Variant.Tracking.SERIAL:
+        raise InvalidInput.at(
+            "inventoryLevel", f"{variant.sku} is tracked by serial number; book which units came or went."
+        )
     batch = warehouses.know_batch(
         variant=variant,
         number=batch_number,
@@ -135,6 +154,16 @@ def set_level(
         actor=actor,
         at=at,
     )
+
+
+def _listed_reason(kind: str, words: str) -> Reason | None:
+    """The reason of this operation the words are the code of. Raises InvalidInput for a retired one."""
+    if kind not in Reason.Operation.values or not words:
+        return None
+    reason = Reason.objects.filter(operation=kind, code__iexact=words.strip()).first()
+    if reason is not None and not reason.is_active:
+        raise InvalidInput.at("reason", f"{reason.code} is no longer used; choose another reason.")
+    return reason
 
 
 def _place(name: str, bin_: Location) -> ledger.Place:
