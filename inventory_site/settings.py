@@ -344,7 +344,9 @@ UNFOLD = {
                 ("Levels", "shelves", "stock_level"),
                 ("Reservations", "bookmark", "stock_reservation"),
                 ("Batches", "science", "stock_batch"),
+                ("Recalls", "campaign", "stock_recall"),
                 ("Warehouses", "warehouse", "stock_warehouse"),
+                ("Reasons", "help", "stock_reason"),
             ),
             menu(
                 "Orders",

@@ -58,6 +58,11 @@ class Trace:
         """The share of the shipped units we know the holder of; null where none was shipped."""
         return self.traced / self.shipped if self.shipped else None
 
+    @property
+    def percent(self) -> int | None:
+        """The same for people, rounded down: 100 only when every unit is known."""
+        return 100 * self.traced // self.shipped if self.shipped else None
+
 
 # Everything that left by a promise: index allocation_gone_by_level. A promise's end is when its last unit left.
 HOLDERS = """
