@@ -19,7 +19,7 @@ from partners.api.fields import Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.api.inventory import find_warehouse
-from stock.models import Allocation, Reservation
+from stock.models import Allocation, Reservation, ReservationLine
 from stock.operations import reservations
 from stock.operations.promising import Wanted
 from stock.operations.reservations import SECONDS_DEFAULT, SECONDS_MAX
@@ -55,10 +55,16 @@ class AllocationSerializer(serializers.Serializer[Any]):
     quantity = serializers.IntegerField()
 
 
-class ReservedLine(serializers.Serializer[Any]):
+class ReservedComponent(serializers.Serializer[Any]):
     productId = serializers.CharField(source="variant.sku")
     quantity = serializers.IntegerField()
     allocations = AllocationSerializer(many=True)
+
+
+class ReservedLine(ReservedComponent):
+    """A line as it was asked for; a kit's holds nothing itself, its components do."""
+
+    components = ReservedComponent(many=True, help_text="Of a kit; empty for any other product.")
 
 
 class ReservationSerializer(serializers.Serializer[Reservation]):
@@ -78,13 +84,19 @@ class ReservationDoor(Door):
     serializer_class = ReservationSerializer
     required_scopes: ClassVar = {"GET": "reservations:read", "POST": "reservations:write"}
 
+    def shown(self) -> Any:
+        """Reservations with their lines, where these are kept, and kits with their components. Five queries at most."""
+        kept = Prefetch("allocations", Allocation.objects.select_related("level__location__warehouse", "level__batch"))
+        components = Prefetch("components", ReservationLine.objects.select_related("variant").prefetch_related(kept))
+        lines = ReservationLine.objects.filter(kit_line=None).select_related("variant")
+        rows = Reservation.objects.for_partner(self.partner)
+        return rows.prefetch_related(Prefetch("lines", lines.prefetch_related(kept, components)))
+
     def find(self, public_id: Any) -> Reservation:
         return get_object_or_404(Reservation.objects.for_partner(self.partner), public_id=public_id)
 
     def answer(self, reservation: Reservation, status: int = 200) -> Response:
-        kept = Allocation.objects.select_related("level__location__warehouse", "level__batch")
-        shown = Reservation.objects.prefetch_related("lines__variant", Prefetch("lines__allocations", kept))
-        row = shown.get(pk=reservation.pk)
+        row = self.shown().get(pk=reservation.pk)
         response = Response(ReservationSerializer(row).data, status=status)
         return conditional.with_etag(response, conditional.etag(row.version), self.request)
 
@@ -97,9 +109,7 @@ class Reservations(ReservationDoor):
     @extend_schema(operation_id="listReservations")
     def get(self, request: Request) -> Response:
         """The caller's reservations, newest first."""
-        kept = Allocation.objects.select_related("level__location__warehouse", "level__batch")
-        rows = Reservation.objects.for_partner(self.partner)
-        return self.listed(rows.prefetch_related("lines__variant", Prefetch("lines__allocations", kept)))
+        return self.listed(self.shown())
 
     @extend_schema(operation_id="reserve", request=WantedFields, responses={201: ReservationSerializer})
     @once
