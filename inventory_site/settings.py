@@ -363,6 +363,7 @@ UNFOLD = {
             menu(
                 "Partners",
                 ("Partners", "handshake", "partners_partner"),
+                ("Owners' grants", "key_visualizer", "stock_ownergrant"),
                 ("Applications", "key", "partners_application"),
             ),
             menu(

@@ -1,5 +1,5 @@
 """Staff pages of the stock book. Quantities cannot be typed over; they are moved."""
 
-from stock.admin import holds, ledger, products, reasons, reservations, warehouses
+from stock.admin import holds, ledger, owners, products, reasons, reservations, warehouses
 
-__all__ = ["holds", "ledger", "products", "reasons", "reservations", "warehouses"]
+__all__ = ["holds", "ledger", "owners", "products", "reasons", "reservations", "warehouses"]

@@ -44,6 +44,7 @@ class LevelSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="released, quarantined or recalled; null without batch."
     )
     condition = serializers.ChoiceField(Level.Condition)
+    ownerId = serializers.CharField(allow_null=True, help_text="Whose it is, where it lies with us; null: ours.")
     isSellable = serializers.BooleanField(help_text="Whether it may be promised now.")
     inventoryLevel = serializers.IntegerField(allow_null=True)
     reservedQuantity = serializers.IntegerField(allow_null=True)
@@ -53,7 +54,11 @@ class LevelSerializer(serializers.Serializer[Any]):
 
 
 class InventorySerializer(serializers.Serializer[Any]):
-    """A product's stock as far as the caller may see it; the sums are over what is sellable."""
+    """A product's stock as far as the caller may see it.
+
+    The sums are over what is sellable and may be promised to the caller: our stock, its own that lies with
+    us, and what other owners grant it. `levels` says whose each part is.
+    """
 
     supplierId = serializers.CharField()
     retailPartnerId = serializers.CharField(allow_null=True)
@@ -114,6 +119,7 @@ class LevelFilter(filters.FilterSet):
     supplierId = filters.CharFilter("variant__supplier_items__supplier__code")
     warehouse = filters.CharFilter("location__warehouse__code")
     batchNumber = filters.CharFilter("batch__number")
+    ownerId = filters.CharFilter("owner__code")
     expiresBefore = filters.DateFilter("batch__expires_on", lookup_expr="lt")
     updatedSince = filters.IsoDateTimeFilter("updated_at", lookup_expr="gte")
 
@@ -132,7 +138,7 @@ class Inventory(Door):
         levels = (
             Level.objects.for_partner(self.partner)
             .with_sellable(at=timezone.now())
-            .select_related("variant", "location__warehouse", "batch")
+            .select_related("variant", "location__warehouse", "batch", "owner")
         )
         page = self.paginate_queryset(self.filter_queryset(levels)) or []
         is_exact = self.partner.disclosure_rule.is_exact
@@ -283,6 +289,7 @@ def level_as_json(level: Any, *, is_exact: bool) -> dict[str, Any]:
         "expirationDate": batch.expires_on.isoformat() if batch and batch.expires_on else None,
         "holdState": batch.hold_state if batch else None,
         "condition": level.condition,
+        "ownerId": level.owner.code if level.owner else None,
         "isSellable": level.is_sellable,
         "inventoryLevel": level.on_hand if is_exact else None,
         "reservedQuantity": level.reserved if is_exact else None,
@@ -300,6 +307,7 @@ def position_as_json(position: queries.Position) -> dict[str, Any]:
         "expirationDate": position.expires_on.isoformat() if position.expires_on else None,
         "holdState": position.hold_state,
         "condition": position.condition,
+        "ownerId": position.owner_code,
         "isSellable": position.is_sellable,
         "inventoryLevel": position.on_hand,
         "reservedQuantity": position.reserved,
