@@ -26,7 +26,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.admin.search import find, named
 from stock.models import Level, Movement, Reason, Warehouse
-from stock.operations import movements
+from stock.operations import breaks, movements
 
 COUNT = "count"
 BOOKABLE = (
@@ -130,11 +130,30 @@ class BookingForm(forms.Form):
             raise forms.ValidationError("Less than nothing cannot lie there.")
         return quantity
 
-    def clean_sku(self) -> Variant:
+    def clean_sku(self: forms.Form) -> Variant:
         variant = Variant.objects.stocked().filter(sku=self.cleaned_data["sku"]).first()
         if variant is None:
             raise forms.ValidationError("There is no product with this SKU that can be stocked.")
         return variant
+
+
+class BreakForm(forms.Form):
+    """Packs to open, or units to pack, as the clerk says it."""
+
+    direction = forms.ChoiceField(
+        choices=[("open", "Open packs"), ("pack", "Pack units")], widget=UnfoldAdminSelectWidget, label="What"
+    )
+    sku = forms.CharField(
+        max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU of the pack",
+        help_text="The SKU whole packs are kept under.",
+    )  # fmt: skip
+    warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)
+    quantity = forms.IntegerField(
+        min_value=1, max_value=10**6, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Packs to open; or units to pack, which must fill whole packs.",
+    )  # fmt: skip
+    batch_number = forms.CharField(max_length=60, required=False, widget=UnfoldAdminTextInputWidget)
+    clean_sku = BookingForm.clean_sku
 
 
 @admin.register(Level)
@@ -144,7 +163,7 @@ class LevelAdmin(ReadOnlyAdmin):
     list_filter = ("condition", "location__warehouse")
     search_fields = ("variant__sku",)
     search_help_text = "SKU, name or batch"
-    actions_list = ("book",)
+    actions_list = ("book", "break_pack")
 
     @display(description="Product", header=True)
     def product(self, level: Level) -> list[str]:
@@ -183,6 +202,29 @@ class LevelAdmin(ReadOnlyAdmin):
             "opts": Level._meta,
         }
         return render(request, "admin/stock/level/book.html", context)
+
+    @action(description="Break a pack", icon="unarchive", url_path="break", permissions=["book"])
+    def break_pack(self, request: HttpRequest) -> HttpResponse:
+        """Open packs into their units where they lie, or pack units again."""
+        form = BreakForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            if refusal := try_operation(partial(break_as_said, form, request)):
+                form.add_error(None, refusal)
+            else:
+                messages.success(request, f"Done: {form.cleaned_data['quantity']} of {form.cleaned_data['sku'].sku}.")
+                return redirect("admin:stock_level_changelist")
+        context = self.admin_site.each_context(request) | {
+            "form": form,
+            "title": "Break a pack",
+            "opts": Level._meta,
+        }
+        return render(request, "admin/stock/level/book.html", context)
+
+
+def break_as_said(form: BreakForm, request: HttpRequest) -> None:
+    fields = dict(form.cleaned_data)
+    verb = breaks.break_open if fields.pop("direction") == "open" else breaks.pack_up
+    verb(variant=fields.pop("sku"), actor=acting(request), at=timezone.now(), **fields)
 
 
 def book_as_said(form: BookingForm, request: HttpRequest) -> None:

@@ -1,10 +1,11 @@
 from django.urls import path
 
-from stock.api import availability, inventory, reasons, reservations, transactions
+from stock.api import availability, breaks, inventory, reasons, reservations, transactions
 
 urlpatterns = [
     path("inventory", inventory.Inventory.as_view()),
     path("inventory/transactions", transactions.Transactions.as_view()),
+    path("inventory/breaks", breaks.Breaks.as_view()),
     path("inventory/<str:supplier>/<str:sku>", inventory.ProductInventory.as_view()),
     path("reasons", reasons.Reasons.as_view()),
     path("availability", availability.Availability.as_view()),
