@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 from django.db import connection, transaction
-from django.utils import timezone
 
 from catalog.models import KitComponent, Variant
 from catalog.operations import kits
