@@ -32,7 +32,7 @@ from partners.models import Partner
 from partners.operations import feed, partners
 from stock import queries
 from stock.models import Batch, Warehouse
-from stock.operations import movements, reservations, warehouses
+from stock.operations import holds, movements, reservations, warehouses
 from stock.operations.promising import InsufficientStock, Wanted
 
 ACTOR = actors.job("demo")
@@ -133,9 +133,9 @@ def receive_opening_stock(first_day: datetime) -> None:
             actor=ACTOR,
             at=first_day,
         )
-        if booked.batch and row["holdState"] and booked.batch.hold_state == Batch.HoldState.RELEASED:
-            booked.batch.hold_state = row["holdState"]
-            booked.batch.save()
+        if booked.batch and row["holdState"]:
+            hold = holds.recall_batch if row["holdState"] == Batch.HoldState.RECALLED else holds.quarantine_batch
+            hold(batch=booked.batch, reason="opening stock", actor=ACTOR, at=first_day)
 
 
 def live(today: datetime) -> None:

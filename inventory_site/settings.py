@@ -347,7 +347,9 @@ UNFOLD = {
                 ("Counts", "checklist", "stock_count"),
                 ("Count lines", "fact_check", "stock_countline"),
                 ("Batches", "science", "stock_batch"),
+                ("Recalls", "campaign", "stock_recall"),
                 ("Warehouses", "warehouse", "stock_warehouse"),
+                ("Reasons", "help", "stock_reason"),
             ),
             menu(
                 "Orders",
@@ -364,6 +366,7 @@ UNFOLD = {
             menu(
                 "Partners",
                 ("Partners", "handshake", "partners_partner"),
+                ("Owners' grants", "key_visualizer", "stock_ownergrant"),
                 ("Applications", "key", "partners_application"),
             ),
             menu(

@@ -15,8 +15,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
+from catalog.models import Variant
 from partners import actors
 from partners.actors import Actor
 from partners.problems import InvalidInput, Problem
@@ -31,6 +32,13 @@ class NotEnoughOnHand(Problem):
 
     code = "not_enough_on_hand"
     title = "Not that much is there"
+
+
+class KitNeverStocked(Problem):
+    """A kit was to be given a level; its components are what is kept. Data: productIds."""
+
+    code = "kit_never_stocked"
+    title = "A kit is never stocked itself"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -105,7 +113,9 @@ def virtual(kind: Location.Kind) -> Place:
 def ensure(keys: Iterable[Key]) -> list[int]:
     """Make the levels that are missing, empty and at version 0; return the ids of all, sorted.
 
-    Two who make the same level at once wait for one another here, before any lock is taken.
+    Two who make the same level at once wait for one another here, before any lock is taken. Who makes one
+    keeps its batch from being held back and its variant from becoming a kit until the transaction ends: both
+    look at all levels there are, and must not miss this one.
     """
     wanted = sorted(set(keys), key=lambda key: (key[0], key[1], key[2] or 0, key[3], key[4] or 0))
     if not wanted:
@@ -126,18 +136,35 @@ def ensure(keys: Iterable[Key]) -> list[int]:
         cursor.execute(find, columns)
         ids = [row[0] for row in cursor.fetchall()]
         if len(ids) < len(wanted):
-            cursor.execute(
-                f"""
-                INSERT INTO stock_level
-                    (variant_id, location_id, batch_id, condition, owner_id, on_hand, reserved, version, updated_at)
-                SELECT variant_id, location_id, batch_id, condition, owner_id, 0, 0, 0, clock_timestamp() FROM {source}
-                ON CONFLICT DO NOTHING
-                """,
-                columns,
-            )
+            _make(source, columns)
             cursor.execute(find, columns)
             ids = [row[0] for row in cursor.fetchall()]
     return ids
+
+
+def _make(source: str, columns: list[Any]) -> None:
+    """Make the levels of `source` that are not there. Raises KitNeverStocked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM stock_batch WHERE id = ANY(%s) ORDER BY id FOR SHARE", [columns[2]])
+        cursor.execute("SELECT FROM catalog_variant WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [columns[0]])
+        try:
+            with transaction.atomic():
+                cursor.execute(
+                    f"""
+                    INSERT INTO stock_level
+                        (variant_id, location_id, batch_id, condition, owner_id, on_hand, reserved, version, updated_at)
+                    SELECT variant_id, location_id, batch_id, condition, owner_id, 0, 0, 0, clock_timestamp()
+                      FROM {source}
+                    ON CONFLICT DO NOTHING
+                    """,
+                    columns,
+                )
+        except IntegrityError as error:
+            if getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) != "level_of_a_sku_not_a_kit":
+                raise
+            kits = Variant.objects.filter(pk__in=columns[0], components__isnull=False).distinct().order_by("sku")
+            skus = list(kits.values_list("sku", flat=True))
+            raise KitNeverStocked(f"{', '.join(skus[:5])}: book its components.", productIds=skus[:20]) from error
 
 
 def lock(ids: Iterable[int]) -> dict[int, LockedLevel]:

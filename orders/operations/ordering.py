@@ -232,7 +232,7 @@ def _promise(
             if not order.allow_backorder:
                 raise
             return [None] * len(asked)
-        lines = list(kept.lines.order_by("id"))
+        lines = list(kept.lines.filter(kit_line=None).order_by("id"))
     order.reservation = kept
     order.skip_history_when_saving = True  # type: ignore[attr-defined]  # one row tells of the placing
     order.save(update_fields=["reservation"])
@@ -249,7 +249,8 @@ def _take_over(
     held = reservations.hold_for_order(reservation=reservation, actor=actor, at=at)
     if Order.objects.filter(reservation=held).exists():
         raise InvalidInput.at("reservationId", "Another order has taken this reservation over.")
-    left = list(held.lines.prefetch_related("allocations").order_by("id"))
+    asked_for = held.lines.filter(kit_line=None).prefetch_related("allocations", "components__allocations")
+    left = list(asked_for.order_by("id"))
     matched = []
     for line in asked:
         same = (row for row in left if (row.variant_id, row.quantity) == (line.variant.pk, line.quantity))
@@ -260,7 +261,8 @@ def _take_over(
         matched.append(found)
     if left:
         raise InvalidInput.at("reservationId", "It holds lines that are not in the order.")
-    is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in matched)
+    kept_lines = [part for line in matched for part in (line.components.all() or [line])]
+    is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in kept_lines)
     if not is_whole and not order.allow_backorder:
         raise InvalidInput.at(
             "reservationId", "It does not hold all units of its lines; allow backorder, or reserve anew."

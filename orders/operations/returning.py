@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import F
 
+from catalog.models import Variant
 from orders.models import Order, OrderLine, Return, ReturnLine, ShipmentLine
 from orders.operations import ordering
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput, Problem
 from stock import ledger
-from stock.models import Batch, Level, Location, Movement, Warehouse
+from stock.models import Batch, Level, Location, Movement, ReservationLine, Warehouse
 from stock.operations import warehouses
 
 Disposition = ReturnLine.Disposition
@@ -68,6 +69,16 @@ class Verdict:
     batch_number: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Units of one SKU and batch that a return's line stands for: its own, or of a kit those of a component."""
+
+    line: ReturnLine
+    variant: Variant
+    batch: Batch | None
+    quantity: int
+
+
 @transaction.atomic
 def announce(*, order: Order, coming: Sequence[ComingBack], actor: Actor, at: datetime) -> Return:
     """Expect goods back. Locks the order, so that two cannot announce the same unit.
@@ -104,7 +115,8 @@ def announce(*, order: Order, coming: Sequence[ComingBack], actor: Actor, at: da
 def receive(*, returned: Return, warehouse: Warehouse, actor: Actor, at: datetime) -> Return:
     """The goods are here: booked into quarantine, so that nobody sells them before they are looked at.
 
-    Received twice in the same warehouse answers the same. Raises IllegalStep.
+    A kit comes back as its components. Received twice in the same warehouse answers the same. Raises
+    IllegalStep, and what the list of serial numbers refuses.
     """
     locked = Return.objects.select_for_update(no_key=True, of=("self",)).get(pk=returned.pk)
     if locked.status == Return.Status.RECEIVED and locked.warehouse_id == warehouse.pk:
@@ -113,17 +125,16 @@ def receive(*, returned: Return, warehouse: Warehouse, actor: Actor, at: datetim
     bin_ = warehouses.default_location(warehouse)
     ledger.post(
         [
-            ledger.Posting(
-                variant_id=line.order_line.variant_id,
-                batch_id=line.batch_id,
-                quantity=line.quantity,
+            _posting(
+                piece,
                 source=ledger.virtual(Location.Kind.CUSTOMER),
                 target=ledger.Place(location_id=bin_.pk, condition=QUARANTINE),
                 kind=Movement.Kind.RETURN,
-                reason=line.reason,
+                reason=piece.line.reason,
                 reference=locked.number,
             )
-            for line in locked.lines.select_related("order_line")
+            for line in _lines(locked)
+            for piece in _shipped_pieces(line)
         ],
         actor=actor,
         at=at,
@@ -145,31 +156,102 @@ def inspect(*, returned: Return, verdicts: Sequence[Verdict], actor: Actor, at: 
     bin_ = warehouses.default_location(locked.warehouse)
     postings = []
     settled = _settle(locked, verdicts)
-    for line, disposition, quantity in settled:
+    for piece, disposition in _received_pieces(locked, settled):
         if disposition == Disposition.RESTOCK:
-            _check_restock(line, locked.warehouse, at)
+            _check_restock(piece, locked.warehouse, at)
         if place := PLACES.get(disposition):
-            postings.append(_posting(line, quantity, bin_, place, reason=disposition, reference=locked.number))
+            postings.append(
+                _posting(
+                    piece,
+                    source=ledger.Place(location_id=bin_.pk, condition=QUARANTINE),
+                    target=_target(place, bin_),
+                    kind=Movement.Kind.DISPOSITION,
+                    reason=disposition,
+                    reference=locked.number,
+                )
+            )
     ledger.post(postings, actor=actor, at=at)
     _write_down(settled)
     return _step(locked, Return.Status.INSPECTED, actor=actor, at=at)
 
 
+def _lines(returned: Return) -> list[ReturnLine]:
+    return list(returned.lines.select_related("order_line__variant", "batch"))
+
+
+def _components(line: ReturnLine) -> list[ReservationLine]:
+    """What the line's kit was promised as; nothing for what is no kit."""
+    if line.order_line.reservation_line_id is None:
+        return []
+    parts = ReservationLine.objects.filter(kit_line=line.order_line.reservation_line_id)
+    return list(parts.select_related("variant", "kit_line").order_by("id"))
+
+
+def _per_kit(part: ReservationLine) -> int:
+    return part.quantity // part.kit_line.quantity if part.kit_line else 1
+
+
+def _shipped_pieces(line: ReturnLine) -> list[Piece]:
+    """What a line is in SKUs and batches; of a component the batch that left, where it was only one."""
+    pieces = []
+    for part in _components(line):
+        gone = part.allocations.filter(consumed__gt=0).order_by().values_list("level__batch", flat=True).distinct()
+        batch = Batch.objects.filter(pk=gone[0]).first() if len(gone) == 1 else None
+        pieces.append(Piece(line=line, variant=part.variant, batch=batch, quantity=line.quantity * _per_kit(part)))
+    variant = line.order_line.variant
+    return pieces or [Piece(line=line, variant=variant, batch=line.batch, quantity=line.quantity)]
+
+
+def _received_pieces(returned: Return, settled: Sequence[tuple[ReturnLine, str, int]]) -> list[tuple[Piece, str]]:
+    """What each verdict is of in SKUs and batches: those that were booked in when the return was received.
+
+    Lines that are no kits know their batch and go first; kits share what is left.
+    """
+    pieces: list[tuple[Piece, str]] = []
+    left: Counter[tuple[int, int | None]] = Counter()
+    for row in Movement.objects.filter(reference=returned.number, kind=Movement.Kind.RETURN).order_by("id"):
+        left[row.variant_id, row.batch_id] += row.quantity
+    batches = Batch.objects.in_bulk([batch_id for _, batch_id in left if batch_id])
+    kits = []
+    for line, disposition, quantity in settled:
+        if parts := _components(line):
+            kits.append((line, disposition, quantity, parts))
+            continue
+        left[line.order_line.variant_id, line.batch_id] -= quantity
+        piece = Piece(line=line, variant=line.order_line.variant, batch=line.batch, quantity=quantity)
+        pieces.append((piece, disposition))
+    for line, disposition, quantity, parts in kits:
+        for part in parts:
+            wanted = quantity * _per_kit(part)
+            for variant_id, batch_id in [key for key in left if key[0] == part.variant_id]:
+                if units := min(wanted, left[variant_id, batch_id]):
+                    batch = batches[batch_id] if batch_id else None
+                    pieces.append((Piece(line=line, variant=part.variant, batch=batch, quantity=units), disposition))
+                    left[variant_id, batch_id] -= units
+                    wanted -= units
+    return pieces
+
+
 def _posting(
-    line: ReturnLine, quantity: int, bin_: Location, place: str, *, reason: str, reference: str
+    piece: Piece, *, source: ledger.Place, target: ledger.Place, kind: Movement.Kind, reason: str, reference: str
 ) -> ledger.Posting:
-    is_shelf = place in Level.Condition.values
-    target = ledger.Place(location_id=bin_.pk, condition=place) if is_shelf else ledger.virtual(Location.Kind(place))
     return ledger.Posting(
-        variant_id=line.order_line.variant_id,
-        batch_id=line.batch_id,
-        quantity=quantity,
-        source=ledger.Place(location_id=bin_.pk, condition=QUARANTINE),
+        variant_id=piece.variant.pk,
+        batch_id=piece.batch.pk if piece.batch else None,
+        quantity=piece.quantity,
+        source=source,
         target=target,
-        kind=Movement.Kind.DISPOSITION,
+        kind=kind,
         reason=reason,
         reference=reference,
+        serials=(piece.line.serial_number,) if piece.line.serial_number else (),
     )
+
+
+def _target(place: str, bin_: Location) -> ledger.Place:
+    if place in Level.Condition.values:
+        return ledger.Place(location_id=bin_.pk, condition=place)
+    return ledger.virtual(Location.Kind(place))
 
 
 def _check_returnable(sku: str, requested: int, returnable: int, **more: str) -> None:
@@ -212,7 +294,7 @@ def _batches(coming: Sequence[ComingBack]) -> list[Batch | None]:
 
 def _settle(returned: Return, verdicts: Sequence[Verdict]) -> list[tuple[ReturnLine, str, int]]:
     """Which units of which lines get which disposition; every unit exactly one. Raises InvalidInput."""
-    left = {line: line.quantity for line in returned.lines.select_related("order_line__variant", "batch")}
+    left = {line: line.quantity for line in _lines(returned)}
     settled: dict[tuple[ReturnLine, str], int] = defaultdict(int)
     for place, verdict in enumerate(verdicts):
         wanted, before = verdict.quantity, sum(left.values())
@@ -245,17 +327,17 @@ def _write_down(settled: Sequence[tuple[ReturnLine, str, int]]) -> None:
         row.save()
 
 
-def _check_restock(line: ReturnLine, warehouse: Warehouse, at: datetime) -> None:
-    batch = line.batch
-    is_unknown = batch is None and line.order_line.variant.tracking == "batch"
+def _check_restock(piece: Piece, warehouse: Warehouse, at: datetime) -> None:
+    batch = piece.batch
+    is_unknown = batch is None and piece.variant.tracking == "batch"
     today = at.astimezone(ZoneInfo(warehouse.time_zone)).date()
     is_over = batch is not None and batch.expires_on is not None and batch.expires_on < today
     is_held = batch is not None and batch.hold_state != Batch.HoldState.RELEASED
     if is_unknown or is_over or is_held:
         why = "its batch is not known" if is_unknown else "it is expired" if is_over else "its batch is blocked"
         raise CannotRestock(
-            f"{line.order_line.variant.sku} cannot be sold again: {why}.",
-            productId=line.order_line.variant.sku,
+            f"{piece.variant.sku} cannot be sold again: {why}.",
+            productId=piece.variant.sku,
             batchNumber=batch.number if batch else None,
         )
 

@@ -1,5 +1,5 @@
 """Staff pages of the stock book. Quantities cannot be typed over; they are moved."""
 
-from stock.admin import counts, ledger, products, reservations, transfers, warehouses
+from stock.admin import counts, holds, ledger, owners, products, reasons, reservations, transfers, warehouses
 
-__all__ = ["counts", "ledger", "products", "reservations", "transfers", "warehouses"]
+__all__ = ["counts", "holds", "ledger", "owners", "products", "reasons", "reservations", "transfers", "warehouses"]

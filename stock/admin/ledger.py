@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,19 +16,26 @@ from unfold.widgets import (
     UnfoldAdminDateWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from catalog.models import Variant
 from partners.admin import ReadOnlyAdmin, acting, try_operation
+from partners.models import Partner
+from partners.problems import InvalidInput
 from stock.admin.moving import MoveForm
 from stock.admin.pages import show_form, stocked
 from stock.admin.search import find, named
-from stock.models import Level, Movement, Warehouse
-from stock.operations import movements, moving
+from stock.models import Level, Movement, Reason, Warehouse
+from stock.operations import breaks, movements, moving
 
 COUNT = "count"
-BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn")
+BOOKABLE = (
+    "receipt", "adjustment", "damage", "quarantine", "lift", "return", "writeOff", "transferOut", "transferIn",
+)  # fmt: skip
+SERIALS_MAX = 1_000
+REASONS_MAX = 200
 
 
 class BookingForm(forms.Form):
@@ -54,7 +61,67 @@ class BookingForm(forms.Form):
     expires_on = forms.DateField(
         required=False, widget=UnfoldAdminDateWidget, help_text="Of a batch that is not known yet."
     )
-    reason = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget)
+    bin = forms.CharField(
+        max_length=40, required=False, widget=UnfoldAdminTextInputWidget, help_text="Empty: the warehouse's default."
+    )
+    owner = forms.CharField(
+        max_length=40, required=False, widget=UnfoldAdminTextInputWidget, help_text="A partner's code; empty: ours."
+    )
+    serials = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        label="Serial numbers",
+        help_text="With spaces or lines between, one for each unit, where the product is tracked by them.",
+    )
+    listed_reason = forms.ChoiceField(
+        required=False, widget=UnfoldAdminSelectWidget, label="Reason",
+        help_text="Says where lost units go: lost, scrap, or used by ourselves.",
+    )  # fmt: skip
+    reason = forms.CharField(
+        max_length=200, required=False, widget=UnfoldAdminTextInputWidget, label="Or in your own words"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = list(Reason.objects.filter(is_active=True)[:REASONS_MAX])
+        listed = cast(forms.ChoiceField, self.fields["listed_reason"])
+        listed.choices = [
+            ("", "In your own words"),
+            *(
+                (operation.label, [(row.code, row.name) for row in rows if row.operation == operation])
+                for operation in Reason.Operation
+            ),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        code = cleaned.pop("listed_reason", "")
+        if code and cleaned.get("kind") in BOOKABLE and not self.fits(code, cleaned["kind"]):
+            self.add_error("listed_reason", "This is a reason for another kind of movement.")
+        if not code and not cleaned.get("reason"):
+            self.add_error("reason", "Say why, by the list or in your own words.")
+        cleaned["reason"] = code or cleaned.get("reason", "")
+        if (bin_code := cleaned.pop("bin", "")) and (warehouse := cleaned.get("warehouse")):
+            cleaned["location"] = warehouse.locations.filter(code=bin_code).first()
+            if cleaned["location"] is None:
+                self.add_error("bin", "There is no such bin in this warehouse.")
+        return cleaned
+
+    def fits(self, code: str, kind: str) -> bool:
+        return Reason.objects.filter(code=code, operation=kind).exists()
+
+    def clean_serials(self) -> list[str]:
+        numbers: list[str] = self.cleaned_data["serials"].split()
+        if len(numbers) > SERIALS_MAX:
+            raise forms.ValidationError(f"At most {SERIALS_MAX:,} at once.")
+        return numbers
+
+    def clean_owner(self) -> Partner | None:
+        code = self.cleaned_data["owner"]
+        owner = Partner.objects.filter(code=code).first() if code else None
+        if code and owner is None:
+            raise forms.ValidationError("There is no partner with this code.")
+        return owner
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
@@ -69,14 +136,35 @@ class BookingForm(forms.Form):
         return stocked(self.cleaned_data["sku"])
 
 
+class BreakForm(forms.Form):
+    """Packs to open, or units to pack, as the clerk says it."""
+
+    direction = forms.ChoiceField(
+        choices=[("open", "Open packs"), ("pack", "Pack units")], widget=UnfoldAdminSelectWidget, label="What"
+    )
+    sku = forms.CharField(
+        max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU of the pack",
+        help_text="The SKU whole packs are kept under.",
+    )  # fmt: skip
+    warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)
+    quantity = forms.IntegerField(
+        min_value=1, max_value=10**6, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Packs to open; or units to pack, which must fill whole packs.",
+    )  # fmt: skip
+    batch_number = forms.CharField(max_length=60, required=False, widget=UnfoldAdminTextInputWidget)
+
+    def clean_sku(self) -> Variant:
+        return stocked(self.cleaned_data["sku"])
+
+
 @admin.register(Level)
 class LevelAdmin(ReadOnlyAdmin):
-    list_display = ("product", "place", "batch", "condition", "on_hand", "reserved", "free", "updated_at")
-    list_select_related = ("variant", "location__warehouse", "batch")
+    list_display = ("product", "place", "batch", "condition", "owner", "on_hand", "reserved", "free", "updated_at")
+    list_select_related = ("variant", "location__warehouse", "batch", "owner")
     list_filter = ("condition", "location__warehouse")
     search_fields = ("variant__sku",)
     search_help_text = "SKU, name or batch"
-    actions_list = ("book", "move")
+    actions_list = ("book", "move", "break_pack")
 
     @display(description="Product", header=True)
     def product(self, level: Level) -> list[str]:
@@ -130,16 +218,36 @@ class LevelAdmin(ReadOnlyAdmin):
             return redirect("admin:catalog_variant_change", variant.pk)
         return redirect("admin:stock_level_changelist")
 
+    @action(description="Break a pack", icon="unarchive", url_path="break", permissions=["book"])
+    def break_pack(self, request: HttpRequest) -> HttpResponse:
+        """Open packs into their units where they lie, or pack units again."""
+        form = BreakForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            if refusal := try_operation(partial(break_as_said, form, request)):
+                form.add_error(None, refusal)
+            else:
+                messages.success(request, f"Done: {form.cleaned_data['quantity']} of {form.cleaned_data['sku'].sku}.")
+                return redirect("admin:stock_level_changelist")
+        return show_form(self, request, form, title="Break a pack", verb="Go")
+
+
+def break_as_said(form: BreakForm, request: HttpRequest) -> None:
+    fields = dict(form.cleaned_data)
+    verb = breaks.break_open if fields.pop("direction") == "open" else breaks.pack_up
+    verb(variant=fields.pop("sku"), actor=acting(request), at=timezone.now(), **fields)
+
 
 def book_as_said(form: BookingForm, request: HttpRequest) -> None:
     """The form's words as the one operation they mean."""
     fields = dict(form.cleaned_data)
     kind, quantity, variant = fields.pop("kind"), fields.pop("quantity"), fields.pop("sku")
     who_and_when: dict[str, Any] = {"actor": acting(request), "at": timezone.now()}
-    if kind == COUNT:
-        movements.set_level(variant=variant, on_hand=quantity, **fields, **who_and_when)
-    else:
+    if kind != COUNT:
         movements.book(kind=kind, variant=variant, quantity=quantity, **fields, **who_and_when)
+        return
+    if any([fields.pop("location", None), fields.pop("owner"), fields.pop("serials")]):
+        raise InvalidInput.at("bin", "This count is of our units in the default bin.")
+    movements.set_level(variant=variant, on_hand=quantity, **fields, **who_and_when)
 
 
 @admin.register(Movement)

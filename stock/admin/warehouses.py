@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
 from unfold.admin import TabularInline
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
 
-from partners.admin import ReadOnlyAdmin, TracedAdmin
+from partners.admin import ReadOnlyAdmin, TracedAdmin, acting, ask, back_to, try_operation
+from stock.admin.holds import WhyForm
 from stock.admin.search import named
-from stock.models import Batch, Location, Warehouse
+from stock.models import Batch, Location, Recall, Warehouse
+from stock.operations import holds
 
 
 class LocationInline(TabularInline):
@@ -63,6 +69,7 @@ class BatchAdmin(TracedAdmin):
     search_fields = ("number__holds", "variant__sku__holds")
     search_help_text = "Batch number or SKU"
     autocomplete_fields = ("variant", "supplier")
+    actions_detail = ("quarantine", "lift", "recall")
 
     @display(description="Product", header=True)
     def product(self, batch: Batch) -> list[str]:
@@ -77,4 +84,56 @@ class BatchAdmin(TracedAdmin):
         return batch.hold_state, batch.get_hold_state_display()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("variant", "number", "created_at") if obj else ("created_at",)
+        """Whether it is held back is said by the buttons, which look after its promises."""
+        made = ("hold_state", "created_at")
+        return ("variant", "number", *made) if obj else made
+
+    def has_hold_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("stock.change_batch"))
+
+    def has_recall_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("stock.add_recall"))
+
+    @action(
+        description="Quarantine",
+        icon="front_hand",
+        permissions=["hold"],
+        dialog=ask("Hold this batch back?", "Nothing of it is promised or leaves until it is lifted.", "Hold", WhyForm),
+    )
+    def quarantine(self, request: HttpRequest, form: WhyForm, object_id: str) -> HttpResponse:
+        return self.say(request, form, object_id, holds.quarantine_batch, "It is held back.")
+
+    @action(
+        description="Lift",
+        icon="lock_open",
+        permissions=["hold"],
+        dialog=ask("Let this batch go?", "What is sellable of it may be promised and leave at once.", "Lift", WhyForm),
+    )
+    def lift(self, request: HttpRequest, form: WhyForm, object_id: str) -> HttpResponse:
+        return self.say(request, form, object_id, holds.lift_batch, "It may be sold again.")
+
+    @action(
+        description="Recall",
+        icon="campaign",
+        permissions=["recall"],
+        dialog=ask(
+            "Recall this batch?",
+            "It is blocked everywhere, every promise of it is broken, and all who got some are told.",
+            "Recall",
+            WhyForm,
+        ),
+    )
+    def recall(self, request: HttpRequest, form: WhyForm, object_id: str) -> HttpResponse:
+        return self.say(request, form, object_id, holds.recall_batch, "It is recalled.")
+
+    def say(self, request: HttpRequest, form: BaseDialogForm, object_id: str, verb: Any, done: str) -> HttpResponse:
+        """One verb of the batch, for the reason given; a recall leads to its own page."""
+        batch = get_object_or_404(Batch, pk=object_id)
+        made: list[Any] = []
+        call = {"reason": form.cleaned_data["reason"], "actor": acting(request), "at": timezone.now()}
+        if refusal := try_operation(lambda: made.append(verb(batch=batch, **call))):
+            messages.error(request, f"{batch}: {refusal}")
+        else:
+            messages.success(request, done)
+        page = "recall" if made and isinstance(made[0], Recall) else "batch"
+        return back_to(request, reverse(f"admin:stock_{page}_change", args=[made[0].pk if made else batch.pk]))

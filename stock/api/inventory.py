@@ -23,10 +23,12 @@ from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger, queries
-from stock.models import Level, Warehouse
+from stock.models import Level, Location, Warehouse
 from stock.operations import movements
 
-BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn")
+# Partners may hold units back; to let them go is the staff's.
+BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn", "quarantine")
+SERIALS_MAX = 1_000
 WAREHOUSE = OpenApiParameter("warehouse", str, description="A warehouse's code.")
 BATCH = OpenApiParameter("batchNumber", str, description="A batch's number.")
 
@@ -42,6 +44,7 @@ class LevelSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="released, quarantined or recalled; null without batch."
     )
     condition = serializers.ChoiceField(Level.Condition)
+    ownerId = serializers.CharField(allow_null=True, help_text="Whose it is, where it lies with us; null: ours.")
     isSellable = serializers.BooleanField(help_text="Whether it may be promised now.")
     inventoryLevel = serializers.IntegerField(allow_null=True)
     reservedQuantity = serializers.IntegerField(allow_null=True)
@@ -51,7 +54,11 @@ class LevelSerializer(serializers.Serializer[Any]):
 
 
 class InventorySerializer(serializers.Serializer[Any]):
-    """A product's stock as far as the caller may see it; the sums are over what is sellable."""
+    """A product's stock as far as the caller may see it.
+
+    The sums are over what is sellable and may be promised to the caller: our stock, its own that lies with
+    us, and what other owners grant it. `levels` says whose each part is.
+    """
 
     supplierId = serializers.CharField()
     retailPartnerId = serializers.CharField(allow_null=True)
@@ -76,8 +83,22 @@ class BookingFields(serializers.Serializer[Any]):
     warehouseLocation = Text(source="warehouse_code", max_length=40)
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
     expirationDate = ExpirationDate(source="expires_on", required=False, allow_null=True, default=None)
-    reason = Text(max_length=200, required=False, default="", allow_blank=True)
+    reason = Text(
+        max_length=200, required=False, default="", allow_blank=True,
+        help_text="A code of GET /reasons, which also says where lost units go, or words of your own.",
+    )  # fmt: skip
     reference = Text(max_length=120, required=False, default="", allow_blank=True)
+    location = Text(
+        max_length=40, required=False, default="", allow_blank=True, help_text="A bin; empty: the default one."
+    )
+    ownerId = Text(
+        source="owner_code", max_length=40, required=False, allow_null=True, default=None,
+        help_text="You, for stock of yours that lies with us; null: it is ours.",
+    )  # fmt: skip
+    serialNumbers = serializers.ListField(
+        source="serials", child=Text(max_length=60), required=False, default=list, max_length=SERIALS_MAX,
+        help_text="Of a product tracked by serial number: each unit once.",
+    )  # fmt: skip
 
     def validate_quantity(self, quantity: int) -> int:
         if quantity == 0:
@@ -98,6 +119,7 @@ class LevelFilter(filters.FilterSet):
     supplierId = filters.CharFilter(method="of_supplier")
     warehouse = filters.CharFilter("location__warehouse__code")
     batchNumber = filters.CharFilter("batch__number")
+    ownerId = filters.CharFilter("owner__code")
     expiresBefore = filters.DateFilter("batch__expires_on", lookup_expr="lt")
     updatedSince = filters.IsoDateTimeFilter("updated_at", lookup_expr="gte")
 
@@ -123,7 +145,7 @@ class Inventory(Door):
         levels = (
             Level.objects.for_partner(self.partner)
             .with_sellable(at=timezone.now())
-            .select_related("variant", "location__warehouse", "batch")
+            .select_related("variant", "location__warehouse", "batch", "owner")
         )
         page = self.paginate_queryset(self.filter_queryset(levels)) or []
         is_exact = self.partner.disclosure_rule.is_exact
@@ -215,6 +237,9 @@ def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner
         expires_on=fields["expires_on"],
         reason=fields["reason"],
         reference=fields["reference"],
+        location=find_location(warehouse, fields["location"]) if fields["location"] else None,
+        owner=find_owner(door.partner, fields["owner_code"]) if fields["owner_code"] is not None else None,
+        serials=fields["serials"],
         supplier=supplier,
         actor=door.actor,
         at=timezone.now(),
@@ -227,6 +252,20 @@ def find_warehouse(partner: Partner, code: str, field: str = "warehouseLocation"
     if warehouse is None:
         raise InvalidInput.at(field, f"There is no warehouse {code} for you.")
     return warehouse
+
+
+def find_location(warehouse: Warehouse, code: str, field: str = "location") -> Location:
+    location = warehouse.locations.filter(code=code).first()
+    if location is None:
+        raise InvalidInput.at(field, f"There is no bin {code} in {warehouse.code}.")
+    return location
+
+
+def find_owner(partner: Partner, code: str, field: str = "ownerId") -> Partner:
+    """The owner a partner may speak for: itself. Anybody else is refused alike, known or not."""
+    if code != partner.code:
+        raise InvalidInput.at(field, "You can book stock of ours or of your own, and nobody else's.")
+    return partner
 
 
 def lock_product(variant: Variant, warehouse: Warehouse) -> None:
@@ -257,6 +296,7 @@ def level_as_json(level: Any, *, is_exact: bool) -> dict[str, Any]:
         "expirationDate": batch.expires_on.isoformat() if batch and batch.expires_on else None,
         "holdState": batch.hold_state if batch else None,
         "condition": level.condition,
+        "ownerId": level.owner.code if level.owner else None,
         "isSellable": level.is_sellable,
         "inventoryLevel": level.on_hand if is_exact else None,
         "reservedQuantity": level.reserved if is_exact else None,
@@ -274,6 +314,7 @@ def position_as_json(position: queries.Position) -> dict[str, Any]:
         "expirationDate": position.expires_on.isoformat() if position.expires_on else None,
         "holdState": position.hold_state,
         "condition": position.condition,
+        "ownerId": position.owner_code,
         "isSellable": position.is_sellable,
         "inventoryLevel": position.on_hand,
         "reservedQuantity": position.reserved,

@@ -23,7 +23,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from partners.turnstile import Turnstile
 from stock.api.inventory import find_warehouse
-from stock.models import Allocation, Reservation
+from stock.models import Allocation, Reservation, ReservationLine
 from stock.models.reservation import ReservationQuerySet
 from stock.operations import reservations
 from stock.operations.promising import Wanted, Wish
@@ -60,10 +60,16 @@ class AllocationSerializer(serializers.Serializer[Any]):
     quantity = serializers.IntegerField()
 
 
-class ReservedLine(serializers.Serializer[Any]):
+class ReservedComponent(serializers.Serializer[Any]):
     productId = serializers.CharField(source="variant.sku")
     quantity = serializers.IntegerField()
     allocations = AllocationSerializer(many=True)
+
+
+class ReservedLine(ReservedComponent):
+    """A line as it was asked for; a kit's holds nothing itself, its components do."""
+
+    components = ReservedComponent(many=True, help_text="Of a kit; empty for any other product.")
 
 
 class ReservationSerializer(serializers.Serializer[Reservation]):
@@ -79,9 +85,13 @@ class ReservationSerializer(serializers.Serializer[Reservation]):
 
 
 def shown() -> ReservationQuerySet:
-    """Reservations with all that an answer says of them. Four queries."""
-    kept = Allocation.objects.select_related("level__location__warehouse", "level__batch").order_by("id")
-    return Reservation.objects.prefetch_related("lines__variant", Prefetch("lines__allocations", kept))
+    """Reservations with their lines, where these are kept, and kits with their components. Six queries at most."""
+    kept = Prefetch(
+        "allocations", Allocation.objects.select_related("level__location__warehouse", "level__batch").order_by("id")
+    )
+    components = Prefetch("components", ReservationLine.objects.select_related("variant").prefetch_related(kept))
+    lines = ReservationLine.objects.filter(kit_line=None).select_related("variant").order_by("id")
+    return Reservation.objects.prefetch_related(Prefetch("lines", lines.prefetch_related(kept, components)))
 
 
 class ReservationDoor(Door):

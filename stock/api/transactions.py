@@ -36,6 +36,7 @@ class MovementSerializer(serializers.BaseSerializer[Movement]):
             "from": _side(instance.from_location, instance.from_condition),
             "to": _side(instance.to_location, instance.to_condition),
             "batchNumber": instance.batch.number if instance.batch else None,
+            "ownerId": instance.owner.code if instance.owner else None,
             "reason": instance.reason,
             "reference": instance.reference,
             "corrects": str(instance.corrects_id) if instance.corrects_id else None,
@@ -59,6 +60,7 @@ class Transaction(serializers.Serializer[Any]):
     quantity = serializers.IntegerField()
     to = SideSerializer()
     batchNumber = serializers.CharField(allow_null=True)
+    ownerId = serializers.CharField(allow_null=True, help_text="Whose units they are; null: ours.")
     reason = serializers.CharField()
     reference = serializers.CharField()
     corrects = serializers.CharField(allow_null=True)
@@ -100,7 +102,7 @@ class Transactions(Door):
     def get(self, request: Request) -> Response:
         """Movements of the caller's products through the caller's warehouses, newest first."""
         rows = Movement.objects.for_partner(self.partner).select_related(
-            "variant", "batch", "from_location__warehouse", "to_location__warehouse"
+            "variant", "batch", "owner", "from_location__warehouse", "to_location__warehouse"
         )
         if not self.partner.disclosure_rule.is_exact:
             rows = rows.none()
@@ -116,7 +118,9 @@ class Transactions(Door):
         if variant is None:
             raise InvalidInput.at("productId", f"There is no product {fields['sku']} for you that can be stocked.")
         booked = inventory.book(self, variant, fields, self.supplier_of(variant))
-        rows = Movement.objects.select_related("variant", "batch", "from_location__warehouse", "to_location__warehouse")
+        rows = Movement.objects.select_related(
+            "variant", "batch", "owner", "from_location__warehouse", "to_location__warehouse"
+        )
         return Response(MovementSerializer(rows.get(pk=booked.movement_ids[0])).data, status=201)
 
     def supplier_of(self, variant: Variant) -> Partner | None:

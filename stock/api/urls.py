@@ -1,12 +1,25 @@
 from django.urls import path
 
-from stock.api import availability, counts, inventory, locations, moves, reservations, transactions, transfers
+from stock.api import (
+    availability,
+    breaks,
+    counts,
+    inventory,
+    locations,
+    moves,
+    reasons,
+    reservations,
+    transactions,
+    transfers,
+)
 
 urlpatterns = [
     path("inventory", inventory.Inventory.as_view()),
     path("inventory/transactions", transactions.Transactions.as_view()),
     path("inventory/moves", moves.Moves.as_view()),
+    path("inventory/breaks", breaks.Breaks.as_view()),
     path("inventory/<str:supplier>/<str:sku>", inventory.ProductInventory.as_view()),
+    path("reasons", reasons.Reasons.as_view()),
     path("availability", availability.Availability.as_view()),
     path("reservations", reservations.Reservations.as_view()),
     path("reservations/<uuid:public_id>", reservations.OneReservation.as_view()),

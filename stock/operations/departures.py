@@ -16,6 +16,7 @@ from django.db.models import F
 from partners.actors import Actor
 from stock import allocation, ledger, queries
 from stock.models import Allocation, Level, Location, Movement, ReservationLine, Serial, Warehouse
+from stock.operations import blocks
 from stock.operations.promising import InsufficientStock
 from stock.serials import SerialNotThere
 
@@ -90,7 +91,11 @@ def use(picks: Picks) -> None:
 
 
 def leave(*, picks: Picks, reference: str, actor: Actor, at: datetime, serials: Sequence[str] = ()) -> None:
-    """Book units that were taken out of the door, with the serial numbers named."""
+    """Book units that were taken out of the door, with the serial numbers named.
+
+    Raises blocks.BatchBlocked where one is of a batch that is held back.
+    """
+    blocks.check_released(batch_ids=[row.level.batch_id for row, _ in picks])
     units: dict[int, list[str]] = defaultdict(list)
     lying = Serial.objects.filter(level__in={row.level_id for row, _ in picks}, number__in=serials).order_by("number")
     for level_id, number in lying.values_list("level", "number"):

@@ -6,6 +6,7 @@ promises are broken in the same transaction; only what does not lie there at all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -16,8 +17,8 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
-from stock.models import Batch, Level, Location, Movement, Transfer, Warehouse
-from stock.operations import shortages, warehouses
+from stock.models import Batch, Level, Location, Movement, Reason, Transfer, Warehouse
+from stock.operations import blocks, shortages, warehouses
 
 SELLABLE, DAMAGED = Level.Condition.SELLABLE, Level.Condition.DAMAGED
 Kind = Movement.Kind
@@ -27,6 +28,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     Kind.RECEIPT: (Location.Kind.SUPPLIER, SELLABLE),
     Kind.RETURN: (Location.Kind.CUSTOMER, Level.Condition.QUARANTINE),
     Kind.DAMAGE: (SELLABLE, DAMAGED),
+    Kind.QUARANTINE: (SELLABLE, Level.Condition.QUARANTINE),
+    Kind.LIFT: (Level.Condition.QUARANTINE, SELLABLE),
     Kind.WRITE_OFF: (SELLABLE, Location.Kind.SCRAP),
     Kind.TRANSFER_OUT: (SELLABLE, Location.Kind.IN_TRANSIT),
     Kind.TRANSFER_IN: (Location.Kind.IN_TRANSIT, SELLABLE),
@@ -56,13 +59,21 @@ def book(
     supplier: Partner | None = None,
     reason: str = "",
     reference: str = "",
+    location: Location | None = None,
+    owner: Partner | None = None,
+    serials: Sequence[str] = (),
 ) -> Booked:
-    """Book one movement of `quantity` stock units in the warehouse's default bin.
+    """Book one movement of `quantity` stock units in a bin of the warehouse (null: its default bin).
 
     An adjustment may be negative (lost) or positive (found); everything else is positive. A receipt makes
-    an unknown batch known. Locks the levels it touches. Raises ledger.NotEnoughOnHand when less lies there,
-    InvalidInput for a batch that does not fit the variant's tracking, and for units in transit booked by hand
-    under the number of a transfer: the document would not know of them.
+    an unknown batch known. What is lost or written off for a `reason` on the list goes where that says; any
+    other words are kept as they are. The units are `owner`'s (null: ours), who else's lies there is left
+    alone. A variant tracked by serial number names its `serials`. Locks the levels it touches.
+
+    Raises ledger.NotEnoughOnHand when less lies there, InvalidInput for a batch that does not fit the
+    variant's tracking, for a retired reason, and for units in transit booked by hand under the number of a
+    transfer (the document would not know of them), blocks.BatchBlocked for a lift of a batch that is held,
+    and what the serial numbers' list refuses. Twice books twice: a booking is what happened.
     """
     if kind in IN_TRANSIT_KINDS and Transfer.objects.filter(number=reference).exists():
         raise InvalidInput.at("reference", f"{reference} is a transfer; dispatch it, or say there what arrived.")
@@ -73,7 +84,8 @@ def book(
         actor=actor,
         supplier=supplier,
     )
-    bin_ = warehouses.default_location(warehouse)
+    bin_ = location or warehouses.default_location(warehouse)
+    listed = _listed_reason(kind, reason)
     source: str
     target: str
     if kind == Kind.ADJUSTMENT:
@@ -82,6 +94,8 @@ def book(
         raise InvalidInput.at("quantity", "Only an adjustment may be negative.")
     else:
         source, target = ROUTES[kind]
+    if listed and source == SELLABLE:
+        target = listed.place
     posting = ledger.Posting(
         variant_id=variant.pk,
         batch_id=batch.pk if batch else None,
@@ -89,8 +103,10 @@ def book(
         source=_place(source, bin_),
         target=_place(target, bin_),
         kind=Kind(kind),
-        reason=reason,
+        reason=listed.code if listed else reason,
         reference=reference,
+        owner_id=owner.pk if owner else None,
+        serials=tuple(serials),
     )
     return Booked(movement_ids=_post_fact(posting, actor=actor, at=at), batch=batch)
 
@@ -109,11 +125,16 @@ def set_level(
     supplier: Partner | None = None,
     reference: str = "",
 ) -> Booked:
-    """Say how many sellable units lie in the default bin; the difference is booked as found or lost.
+    """Say how many sellable units of ours lie in the default bin; the difference is booked as found or lost.
 
     Nothing is booked when the number is right already. Below what is promised, the youngest promises are
-    broken: the shelf is truth. Locks the level.
+    broken: the shelf is truth. Locks the level. Raises InvalidInput for a variant tracked by serial number,
+    since a number of units does not say which ones came or went.
     """
+    if variant.tracking == Variant.Tracking.SERIAL:
+        raise InvalidInput.at(
+            "inventoryLevel", f"{variant.sku} is tracked by serial number; book which units came or went."
+        )
     batch = warehouses.know_batch(
         variant=variant,
         number=batch_number,
@@ -139,6 +160,16 @@ def set_level(
     )
 
 
+def _listed_reason(kind: str, words: str) -> Reason | None:
+    """The reason of this operation the words are the code of. Raises InvalidInput for a retired one."""
+    if kind not in Reason.Operation.values or not words:
+        return None
+    reason = Reason.objects.filter(operation=kind, code__iexact=words.strip()).first()
+    if reason is not None and not reason.is_active:
+        raise InvalidInput.at("reason", f"{reason.code} is no longer used; choose another reason.")
+    return reason
+
+
 def _place(name: str, bin_: Location) -> ledger.Place:
     if name in Level.Condition.values:
         return ledger.Place(location_id=bin_.pk, condition=name)
@@ -155,4 +186,6 @@ def _post_fact(posting: ledger.Posting, *, actor: Actor, at: datetime) -> list[i
         level = ledger.lock([level_id, *others])[level_id]
         if level.available < posting.quantity <= level.on_hand:
             shortages.break_promises(level_id=level_id, quantity=posting.quantity - level.available, actor=actor, at=at)
+        if posting.kind == Kind.LIFT:
+            blocks.check_released(batch_ids=[posting.batch_id])
     return ledger.post([posting], actor=actor, at=at)

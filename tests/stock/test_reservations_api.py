@@ -52,6 +52,7 @@ def test_reserve_promises_the_batch_that_expires_first(api, retailer, shelf):
                 {"warehouseLocation": "W1", "batchNumber": "EARLY", "quantity": 5},
                 {"warehouseLocation": "W1", "batchNumber": "LATE", "quantity": 2},
             ],
+            "components": [],
         }
     ]
     assert held() == {"EARLY": 5, "LATE": 2}

@@ -1,0 +1,145 @@
+"""A recall blocks a batch everywhere at once, breaks its promises, and says who got some."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from django.utils import timezone
+
+from partners.models import OutboxEvent
+from stock import queries, tracing
+from stock.models import Batch, Level, Recall
+from stock.operations import holds, movements, reservations
+from stock.operations.promising import Wanted
+from tests import make
+
+SHIP_TO = {"name": "x", "country": "US", "postalCode": "1"}
+
+
+@pytest.fixture
+def shelves(supplier):
+    """One batch of a sauce, 10 in each of two warehouses, and another batch beside it."""
+    sauce = make.make_variant(sku="SAUCE", suppliers=[supplier], tracking="batch")
+    for code in ("W1", "W2"):
+        make.make_level(
+            variant=sauce, warehouse=make.make_warehouse(code=code), batch_number="B1", expires_on=date(2090, 1, 1)
+        )
+    Batch.objects.update(supplier=supplier)
+    return sauce
+
+
+def reserve(client, quantity: int, reference: str, warehouse: str = "W1"):
+    lines = [{"productId": "SAUCE", "quantity": quantity, "warehouseLocation": warehouse}]
+    return client.post("/reservations", {"reference": reference, "lines": lines}).json()
+
+
+def recall() -> Recall:
+    batch = Batch.objects.get(number="B1")
+    return holds.recall_batch(batch=batch, reason="glass in it", actor=make.TESTER, at=timezone.now())
+
+
+def book() -> list[tuple[int, int]]:
+    return list(Level.objects.order_by("pk").values_list("on_hand", "reserved"))
+
+
+def addressees(event_type: str) -> list[set[int]]:
+    return [set(ids) for ids in OutboxEvent.objects.filter(type=event_type).values_list("addressee_ids", flat=True)]
+
+
+def test_a_recall_breaks_every_promise_in_every_warehouse_and_counts(api, retailer, shelves):
+    for warehouse, quantity in (("W1", 4), ("W2", 5)):
+        reserve(api(retailer), quantity, f"cart-{warehouse}", warehouse)
+    made = recall()
+    assert (made.state, made.blocked, made.promises_broken) == ("open", 20, 9)
+    assert book() == [(10, 0), (10, 0)]
+    assert Batch.objects.get(number="B1").hold_state == "recalled"
+    assert len(addressees("inventory.shortage")) == 2
+    answer = api(retailer).post("/reservations", {"reference": "n", "lines": [{"productId": "SAUCE", "quantity": 1}]})
+    assert answer.json()["code"] == "insufficient_stock"
+    assert queries.prove_ledger().differences == []
+
+
+def test_recalled_again_answers_the_same_open_recall(shelves):
+    first = recall()
+    assert recall().pk == first.pk
+    assert (Recall.objects.count(), len(addressees("batch.recalled"))) == (1, 1)
+    for _ in range(2):
+        assert holds.close_recall(recall=first, actor=make.TESTER, at=timezone.now()).state == "closed"
+    assert recall().pk != first.pk, "a new recall, once the first is closed"
+
+
+def test_supplier_holders_and_those_who_got_some_are_told_and_nobody_else(api, retailer, supplier, stranger, shelves):
+    got_some = make.make_partner(code="RET-3")
+    held = reserve(api(got_some), 2, "sold")
+    api(got_some).post(f"/reservations/{held['reservationId']}/commit")
+    given_back = reserve(api(stranger), 2, "given back")
+    api(stranger).post(f"/reservations/{given_back['reservationId']}/release")
+    reserve(api(retailer), 3, "cart")
+    made = recall()
+    assert addressees("batch.recalled") == [{supplier.pk, retailer.pk, got_some.pk}]
+    payload = OutboxEvent.objects.get(type="batch.recalled").payload
+    assert payload == {
+        "productId": "SAUCE", "batchNumber": "B1", "expirationDate": "2090-01-01", "holdState": "recalled",
+        "reason": "glass in it", "recallId": made.number,
+    }, "no quantities: how much others have is not theirs"  # fmt: skip
+
+
+def test_a_line_that_lost_its_promise_to_a_recall_waits_again(api, retailer, shelves):
+    client = api(retailer)
+    lines = [{"productId": "SAUCE", "quantity": 6}]
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": SHIP_TO, "lines": lines}).json()
+    client.post(f"/orders/{order['orderId']}/confirm")
+    recall()
+    sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
+    answer = client.post("/shipments", sent | {"lines": lines})
+    assert (answer.status_code, answer.json()["code"]) == (409, "insufficient_stock")
+    assert book() == [(10, 0), (10, 0)]
+
+
+def test_the_trace_names_who_got_how_many_and_how_much_of_it_is_known(api, retailer, shelves):
+    client = api(retailer)
+    for reference, quantity in (("A", 2), ("B", 3)):
+        path = f"/reservations/{reserve(client, quantity, reference)['reservationId']}/commit"
+        assert client.post(path).status_code == 200
+    at = timezone.now()
+    movements.book(
+        kind="receipt", variant=shelves, warehouse=make.make_warehouse(code="W3"), quantity=7, batch_number="B1",
+        reference="PO-77", actor=make.TESTER, at=at,
+    )  # fmt: skip
+    found = tracing.trace(batch=Batch.objects.get(number="B1"))
+    assert [(row.partner_code, row.reference, row.quantity) for row in found.holders] == [
+        ("RET-1", "B", 3), ("RET-1", "A", 2),
+    ]  # fmt: skip
+    assert (found.shipped, found.traced, found.coverage, found.received) == (5, 5, 1.0, 27)
+    assert [(row.reference, row.quantity) for row in found.sources] == [("", 20), ("PO-77", 7)]
+
+
+def test_units_that_left_for_nobody_known_are_told_as_such(shelves):
+    """A hold of our own, without a partner, leaves: the trace has it, and names nobody."""
+    made, _ = reservations.reserve(
+        reference="till", wanted=[Wanted(variant=shelves, quantity=2)], partner=None, actor=make.TESTER,
+        at=timezone.now(),
+    )  # fmt: skip
+    reservations.commit(reservation=made, reference="", actor=make.TESTER, at=timezone.now())
+    [row] = tracing.trace(batch=Batch.objects.get(number="B1")).holders
+    assert (row.partner_code, row.quantity) == (None, 2)
+
+
+def test_a_trace_costs_three_queries_and_its_lists_are_bounded(api, retailer, shelves, django_assert_num_queries):
+    client = api(retailer)
+    for place in range(4):
+        path = f"/reservations/{reserve(client, 1, f'cart-{place}')['reservationId']}/commit"
+        client.post(path)
+    batch = Batch.objects.get()
+    with django_assert_num_queries(3):
+        found = tracing.trace(batch=batch, limit=3)
+    assert (len(found.holders), found.traced) == (3, 4)
+
+
+def test_a_recall_counts_what_lies_in_every_warehouse(supplier):
+    sauce = make.make_variant(suppliers=[supplier], tracking="batch")
+    for _ in range(5):
+        make.make_level(variant=sauce, warehouse=make.make_warehouse(), on_hand=200, batch_number="B1")
+    assert recall().blocked == 1_000
+    assert {level.batch.hold_state for level in Level.objects.select_related("batch")} == {"recalled"}

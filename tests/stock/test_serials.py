@@ -1,0 +1,169 @@
+"""Units with a number of their own: each is one unit for ever, and lies where the book says."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from stock import queries
+from stock.models import Level, Movement, Serial, Warehouse
+from stock.operations import movements
+from stock.serials import SerialTaken
+from tests import make
+from tests.races.crowd import all_at_once
+
+SHIP_TO = {"name": "x", "country": "US", "postalCode": "1"}
+
+
+@pytest.fixture
+def shelf(supplier):
+    """Three drills, A, B and C."""
+    drill = make.make_variant(sku="DRILL", suppliers=[supplier], tracking="serial")
+    warehouse = make.make_warehouse(code="W1")
+    receive(drill, warehouse, "A", "B", "C")
+    return drill, warehouse
+
+
+def receive(drill, warehouse: Warehouse, *numbers: str, kind: str = "receipt"):
+    return movements.book(
+        kind=kind, variant=drill, warehouse=warehouse, quantity=len(numbers), serials=numbers, actor=make.TESTER,
+        at=timezone.now(),
+    )  # fmt: skip
+
+
+def book(client, kind: str, *numbers: str, quantity: int | None = None):
+    sent = {"type": kind, "quantity": quantity or len(numbers), "warehouseLocation": "W1", "serialNumbers": numbers}
+    return client.post("/inventory/SUP-1/DRILL", sent)
+
+
+def lying() -> dict[str, list[str]]:
+    rows = Serial.objects.filter(level__isnull=False).order_by("number").values_list("level__condition", "number")
+    found: dict[str, list[str]] = {}
+    for condition, number in rows:
+        found.setdefault(condition, []).append(number)
+    return found
+
+
+def state() -> tuple:
+    return lying(), list(Level.objects.order_by("pk").values_list("on_hand", "reserved")), Movement.objects.count()
+
+
+def test_units_are_received_moved_and_lost_by_their_numbers(api, supplier, shelf):
+    client = api(supplier)
+    assert book(client, "receipt", "D", "E").status_code == 201
+    assert book(client, "damage", "A").status_code == 201
+    assert book(client, "adjustment", "B", quantity=-1).status_code == 201
+    assert lying() == {"damaged": ["A"], "sellable": ["C", "D", "E"]}
+    assert {row.on_hand for row in Level.objects.filter(condition="sellable")} == {3}
+    assert queries.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "quantity", "code"),
+    [
+        ("receipt", ["A"], 1, "serial_taken"),
+        ("receipt", ["D", "D"], 2, "serials_needed"),
+        ("receipt", ["D"], 2, "serials_needed"),
+        ("receipt", [], 1, "serials_needed"),
+        ("damage", ["Z"], 1, "serial_not_there"),
+        ("writeOff", ["A", "Z"], 2, "serial_not_there"),
+        ("damage", [], 1, "serials_needed"),
+    ],
+)
+def test_units_that_are_not_named_once_or_do_not_lie_there_are_refused(
+    api, supplier, shelf, kind, numbers, quantity, code
+):
+    before = state()
+    answer = book(api(supplier), kind, *numbers, quantity=quantity)
+    assert (answer.status_code, answer.json()["code"], answer.json()["productId"]) == (409, code, "DRILL")
+    assert state() == before
+
+
+def test_a_level_of_numbered_units_cannot_be_set_to_a_number(api, supplier, shelf):
+    client, path, before = api(supplier), "/inventory/SUP-1/DRILL", state()
+    sent = {"warehouseLocation": "W1", "inventoryLevel": 2, "reason": "count"}
+    answer = client.patch(path, sent, headers={"If-Match": client.get(path)["ETag"]})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "inventoryLevel")
+    assert state() == before
+
+
+def ordered(client, quantity: int = 2) -> dict:
+    lines = [{"productId": "DRILL", "quantity": quantity}]
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": SHIP_TO, "lines": lines}).json()
+    client.post(f"/orders/{order['orderId']}/confirm")
+    return order
+
+
+def ship(client, order: dict, *numbers: str, quantity: int = 2):
+    lines = [{"productId": "DRILL", "quantity": quantity, "serialNumbers": numbers}]
+    return client.post(
+        "/shipments",
+        {
+            "orderId": order["orderId"],
+            "warehouseLocation": "W1",
+            "carrier": "UPS",
+            "trackingNumber": "1Z",
+            "lines": lines,
+        },
+    )
+
+
+def test_the_units_named_are_the_units_that_leave_and_come_back(api, retailer, shelf):
+    client = api(retailer)
+    order = ordered(client)
+    shipment = ship(client, order, "C", "A")
+    assert shipment.status_code == 201
+    assert lying() == {"sellable": ["B"]}
+    assert queries.prove_ledger().differences == []
+    coming = [{"productId": "DRILL", "quantity": 1, "reason": "loud", "serialNumber": "C"}]
+    returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    path = f"/returns/{returned['returnId']}"
+    assert client.post(f"{path}/receive").status_code == 200
+    assert lying() == {"quarantine": ["C"], "sellable": ["B"]}
+    verdict = {"lines": [{"productId": "DRILL", "disposition": "restock"}]}
+    assert client.post(f"{path}/inspect", verdict).status_code == 200
+    assert lying() == {"sellable": ["B", "C"]}
+    assert queries.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"), [((), "serials_needed"), (("A",), "serial_not_there"), (("A", "Z"), "serial_not_there")]
+)
+def test_a_shipment_that_does_not_name_units_that_lie_there_is_refused(api, retailer, shelf, numbers, code):
+    client = api(retailer)
+    order = ordered(client)
+    before = state()
+    answer = ship(client, order, *numbers)
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert state() == before
+
+
+def test_a_return_that_does_not_name_its_unit_waits_until_it_does(api, retailer, shelf):
+    client = api(retailer)
+    order = ordered(client)
+    ship(client, order, "C", "A")
+    coming = [{"productId": "DRILL", "quantity": 1, "reason": "loud"}]
+    returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    before = state()
+    answer = client.post(f"/returns/{returned['returnId']}/receive")
+    assert (answer.status_code, answer.json()["code"]) == (409, "serials_needed")
+    assert state() == before
+
+
+def test_the_proof_names_a_level_that_holds_another_number_of_serials(shelf):
+    Serial.objects.filter(number="A").update(level=None)
+    [difference] = queries.prove_ledger().differences
+    assert "DRILL" in difference
+    assert "3 on hand, 2 serial numbers" in difference
+
+
+@pytest.mark.races
+def test_of_two_docks_that_receive_the_same_unit_one_is_refused(own_database):
+    drill = make.make_variant(tracking="serial")
+    docks = [make.make_warehouse() for _ in range(8)]
+    results = all_at_once(8, lambda place: receive(drill, docks[place], "ONE", f"OWN-{place}"))
+    refused = [result for result in results if isinstance(result, SerialTaken)]
+    assert (len(refused), len(results) - len(refused)) == (7, 1)
+    assert [problem.data["serialNumbers"] for problem in refused] == [["ONE"]] * 7
+    assert (Serial.objects.count(), Movement.objects.count()) == (2, 1)
+    assert queries.prove_ledger().differences == []
