@@ -10,10 +10,11 @@ from typing import Any
 from django.db import connection
 
 from partners.models import Partner
-from stock import prepared, serials
+from stock import prepared
 from stock.allocation import Candidate
 from stock.models.level import FROM_SQL, SELLABLE_SQL
 from stock.models.ownership import GRANTED_SQL
+from stock.proof import prove_ledger as prove_ledger
 
 
 def database_now() -> datetime:
@@ -130,76 +131,3 @@ def positions(
         )
         names = [column.name for column in cursor.description or []]
         return [Position(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
-
-
-LEVELS_AND_LEDGER = """
-    WITH sides AS (
-        SELECT variant_id, batch_id, owner_id, to_location_id AS location_id, to_condition AS condition, quantity
-          FROM stock_movement WHERE to_location_id > 0
-        UNION ALL
-        SELECT variant_id, batch_id, owner_id, from_location_id, from_condition, -quantity
-          FROM stock_movement WHERE from_location_id > 0
-    ), booked AS (
-        SELECT variant_id, batch_id, owner_id, location_id, condition, sum(quantity) AS on_hand
-          FROM sides GROUP BY 1, 2, 3, 4, 5
-    ), promised AS (
-        SELECT level_id, sum(quantity - consumed - freed) AS reserved
-          FROM stock_allocation WHERE quantity > consumed + freed GROUP BY 1
-    )
-    SELECT level.id, coalesce(level.variant_id, booked.variant_id), level.on_hand, booked.on_hand,
-           level.reserved, promised.reserved
-      FROM stock_level level
-      FULL JOIN booked ON booked.variant_id = level.variant_id AND booked.location_id = level.location_id
-       AND coalesce(booked.batch_id, 0) = coalesce(level.batch_id, 0) AND booked.condition = level.condition
-       AND coalesce(booked.owner_id, 0) = coalesce(level.owner_id, 0)
-      FULL JOIN promised ON promised.level_id = level.id
-     WHERE coalesce(level.on_hand, 0) <> coalesce(booked.on_hand, 0)
-        OR coalesce(level.reserved, 0) <> coalesce(promised.reserved, 0)
-        OR level.id IS NULL
-     ORDER BY 1 LIMIT %s
-"""
-ORPHANS = """
-    SELECT 'movement ' || m.id FROM stock_movement m
-     WHERE NOT EXISTS (SELECT FROM catalog_variant v WHERE v.id = m.variant_id)
-        OR NOT EXISTS (SELECT FROM stock_location l WHERE l.id = m.from_location_id)
-        OR NOT EXISTS (SELECT FROM stock_location l WHERE l.id = m.to_location_id)
-        OR (m.batch_id IS NOT NULL AND NOT EXISTS (SELECT FROM stock_batch b WHERE b.id = m.batch_id))
-    UNION ALL
-    SELECT 'reservation ' || r.public_id FROM stock_reservation r
-     WHERE r.partner_id IS NOT NULL AND NOT EXISTS (SELECT FROM partners_partner p WHERE p.id = r.partner_id)
-    UNION ALL
-    SELECT 'reservation ' || r.public_id || ' is ' || r.state || ' and still holds stock' FROM stock_reservation r
-     WHERE r.state <> 'open' AND EXISTS (
-         SELECT FROM stock_reservationline line JOIN stock_allocation a ON a.line_id = line.id
-          WHERE line.reservation_id = r.id AND a.quantity > a.consumed + a.freed)
-     LIMIT %s
-"""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What verify_ledger found: counts, and every difference up to a bound."""
-
-    movements: int
-    levels: int
-    differences: list[str]
-
-
-def prove_ledger(*, limit: int = 20) -> Proof:
-    """Compare levels with the ledger and reserved with the open allocations, set-based, in one snapshot.
-
-    Reads all movements once; four queries. Finds, never repairs.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT (SELECT count(*) FROM stock_movement), (SELECT count(*) FROM stock_level)")
-        movements, levels = cursor.fetchone()
-        cursor.execute(LEVELS_AND_LEDGER, [limit])
-        differences = [
-            f"level {level_id} (variant {variant_id}): on hand {on_hand}, ledger {booked or 0};"
-            f" reserved {reserved}, promised {promised or 0}"
-            for level_id, variant_id, on_hand, booked, reserved, promised in cursor.fetchall()
-        ]
-        cursor.execute(ORPHANS, [limit])
-        differences += [row[0] for row in cursor.fetchall()]
-    differences += serials.differences()
-    return Proof(movements=movements, levels=levels, differences=differences)
