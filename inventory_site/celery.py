@@ -25,6 +25,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
     "seal the ledger": {"task": "stock.tasks.seal_ledger", "schedule": crontab(hour="1", minute="47")},
     "prove the ledger": {"task": "stock.tasks.audit_ledger", "schedule": crontab(hour="2", minute="17")},
+    "take a snapshot": {"task": "stock.tasks.take_snapshot", "schedule": crontab(hour="3", minute="17")},
 }
 
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from partners import actors, tasks
 from stock import proof, seals
-from stock.operations import reservations, sealing
+from stock.models import Snapshot
+from stock.operations import reservations, sealing, snapshots
 
 log = logging.getLogger(__name__)
 
@@ -44,3 +45,11 @@ def seal_ledger() -> int:
     if sealed is None:
         log.warning("The ledger was not sealed: another sealer is at work, or a transaction went on writing.")
     return sealed or 0
+
+
+@shared_task
+def take_snapshot() -> None:
+    """Once in a calendar month; looked for every day, so that a day without a worker costs a day."""
+    now = timezone.now()
+    if not Snapshot.objects.filter(taken_at__gte=now.replace(day=1, hour=0, minute=0, second=0)).exists():
+        snapshots.take_snapshot(at=now)
