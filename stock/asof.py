@@ -26,19 +26,14 @@ NOTHING, TODAY = -(2**63), 2**63 - 1
 
 PLACE = "variant_id, batch_id, owner_id, location_id, condition"
 HELD = f"""
-    WITH moved AS (
-        SELECT m.*, CASE WHEN m.id > %(start)s THEN 1 ELSE -1 END AS direction FROM stock_movement m
-         WHERE {{variants}} m.id > %(floor)s
+    WITH changes AS (
+        SELECT {PLACE}, sum(CASE WHEN m.id > %(start)s THEN side.quantity ELSE -side.quantity END)::bigint AS quantity
+          FROM stock_movement m CROSS JOIN LATERAL (VALUES
+              (m.to_location_id, m.to_condition, m.quantity), (m.from_location_id, m.from_condition, -m.quantity)
+          ) side (location_id, condition, quantity)
+         WHERE {{variants}} m.id > %(floor)s AND side.location_id > 0
            AND ((m.id > %(start)s AND m.occurred_at <= %(at)s) OR (m.id <= %(start)s AND m.occurred_at > %(at)s))
-    ), sides AS (
-        SELECT variant_id, batch_id, owner_id, to_location_id AS location_id, to_condition AS condition,
-               quantity * direction AS quantity
-          FROM moved WHERE to_location_id > 0
-        UNION ALL
-        SELECT variant_id, batch_id, owner_id, from_location_id, from_condition, -quantity * direction
-          FROM moved WHERE from_location_id > 0
-    ), changes AS (
-        SELECT {PLACE}, sum(quantity)::bigint AS quantity FROM sides GROUP BY {PLACE}
+         GROUP BY {PLACE}
     )
     SELECT level.id, {{base}} + coalesce(change.quantity, 0)
       FROM stock_level level {{bases}}
