@@ -23,7 +23,9 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
     "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
+    "seal the ledger": {"task": "stock.tasks.seal_ledger", "schedule": crontab(hour="1", minute="47")},
     "prove the ledger": {"task": "stock.tasks.audit_ledger", "schedule": crontab(hour="2", minute="17")},
+    "take a snapshot": {"task": "stock.tasks.take_snapshot", "schedule": crontab(hour="3", minute="17")},
 }
 
 

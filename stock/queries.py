@@ -10,9 +10,8 @@ from typing import Any
 from django.db import connection
 
 from partners.models import Partner
-from stock import prepared, serials
+from stock import prepared
 from stock.allocation import Candidate
-from stock.models import Location
 from stock.models.level import FROM_SQL, SELLABLE_SQL
 from stock.models.ownership import GRANTED_SQL
 
@@ -171,113 +170,3 @@ def on_hand_of_lines(line_ids: Iterable[int]) -> dict[int, int]:
             [list(line_ids)],
         )
         return dict(cursor.fetchall())
-
-
-LEVELS_AND_LEDGER = """
-    WITH sides AS (
-        SELECT variant_id, batch_id, owner_id, to_location_id AS location_id, to_condition AS condition, quantity
-          FROM stock_movement WHERE to_location_id > 0
-        UNION ALL
-        SELECT variant_id, batch_id, owner_id, from_location_id, from_condition, -quantity
-          FROM stock_movement WHERE from_location_id > 0
-    ), booked AS (
-        SELECT variant_id, batch_id, owner_id, location_id, condition, sum(quantity) AS on_hand
-          FROM sides GROUP BY 1, 2, 3, 4, 5
-    ), promised AS (
-        SELECT level_id, sum(quantity - consumed - freed) AS reserved
-          FROM stock_allocation WHERE quantity > consumed + freed GROUP BY 1
-    )
-    SELECT level.id, coalesce(level.variant_id, booked.variant_id), level.on_hand, booked.on_hand,
-           level.reserved, promised.reserved
-      FROM stock_level level
-      FULL JOIN booked ON booked.variant_id = level.variant_id AND booked.location_id = level.location_id
-       AND coalesce(booked.batch_id, 0) = coalesce(level.batch_id, 0) AND booked.condition = level.condition
-       AND coalesce(booked.owner_id, 0) = coalesce(level.owner_id, 0)
-      FULL JOIN promised ON promised.level_id = level.id
-     WHERE coalesce(level.on_hand, 0) <> coalesce(booked.on_hand, 0)
-        OR coalesce(level.reserved, 0) <> coalesce(promised.reserved, 0)
-        OR level.id IS NULL
-     ORDER BY 1 LIMIT %s
-"""
-ORPHANS = """
-    SELECT 'movement ' || m.id FROM stock_movement m
-     WHERE NOT EXISTS (SELECT FROM catalog_variant v WHERE v.id = m.variant_id)
-        OR NOT EXISTS (SELECT FROM stock_location l WHERE l.id = m.from_location_id)
-        OR NOT EXISTS (SELECT FROM stock_location l WHERE l.id = m.to_location_id)
-        OR (m.batch_id IS NOT NULL AND NOT EXISTS (SELECT FROM stock_batch b WHERE b.id = m.batch_id))
-    UNION ALL
-    SELECT 'reservation ' || r.public_id FROM stock_reservation r
-     WHERE r.partner_id IS NOT NULL AND NOT EXISTS (SELECT FROM partners_partner p WHERE p.id = r.partner_id)
-    UNION ALL
-    SELECT 'reservation ' || r.public_id || ' is ' || r.state || ' and still holds stock' FROM stock_reservation r
-     WHERE r.state <> 'open' AND EXISTS (
-         SELECT FROM stock_reservationline line JOIN stock_allocation a ON a.line_id = line.id
-          WHERE line.reservation_id = r.id AND a.quantity > a.consumed + a.freed)
-     LIMIT %s
-"""
-# What a transfer's movements left on the road, against what its lines say. Movements booked by hand
-# (transferOut, transferIn) have references of their own and no document to compare with.
-IN_TRANSIT = """
-    WITH booked AS (
-        SELECT transfer.number, m.variant_id, m.batch_id, m.owner_id,
-               sum(CASE WHEN m.to_location_id = %s THEN m.quantity ELSE -m.quantity END) AS units
-          FROM stock_transfer transfer JOIN stock_movement m ON m.reference = transfer.number AND m.reference <> ''
-         WHERE %s IN (m.from_location_id, m.to_location_id) GROUP BY 1, 2, 3, 4
-    ), said AS (
-        SELECT transfer.number, line.variant_id, line.batch_id, line.owner_id,
-               sum(greatest(line.dispatched - line.arrived - line.lost, 0)) AS units
-          FROM stock_transfer transfer JOIN stock_transferline line ON line.transfer_id = transfer.id
-         GROUP BY 1, 2, 3, 4
-    )
-    SELECT coalesce(said.number, booked.number), variant.sku, batch.number,
-           coalesce(said.units, 0), coalesce(booked.units, 0)
-      FROM said
-      FULL JOIN booked ON booked.number = said.number AND booked.variant_id = said.variant_id
-       AND coalesce(booked.batch_id, 0) = coalesce(said.batch_id, 0)
-       AND coalesce(booked.owner_id, 0) = coalesce(said.owner_id, 0)
-      JOIN catalog_variant variant ON variant.id = coalesce(said.variant_id, booked.variant_id)
-      LEFT JOIN stock_batch batch ON batch.id = coalesce(said.batch_id, booked.batch_id)
-     WHERE coalesce(said.units, 0) <> coalesce(booked.units, 0)
-     ORDER BY 1, 2, 3 LIMIT %s
-"""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What verify_ledger found: counts, and every difference up to a bound."""
-
-    movements: int
-    levels: int
-    differences: list[str]
-
-
-def prove_ledger(*, limit: int = 20) -> Proof:
-    """Compare levels with the ledger and reserved with the open allocations, transfers with the road.
-
-    Set-based, each comparison in one snapshot; reads all movements, five queries. Finds, never repairs.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT (SELECT count(*) FROM stock_movement), (SELECT count(*) FROM stock_level)")
-        movements, levels = cursor.fetchone()
-        cursor.execute(LEVELS_AND_LEDGER, [limit])
-        differences = [
-            f"level {level_id} (variant {variant_id}): on hand {on_hand}, ledger {booked or 0};"
-            f" reserved {reserved}, promised {promised or 0}"
-            for level_id, variant_id, on_hand, booked, reserved, promised in cursor.fetchall()
-        ]
-        cursor.execute(ORPHANS, [limit])
-        differences += [row[0] for row in cursor.fetchall()]
-    differences += serials.differences()
-    differences += in_transit_differences(limit=limit)
-    return Proof(movements=movements, levels=levels, differences=differences)
-
-
-def in_transit_differences(*, limit: int = 20) -> list[str]:
-    """Transfers of which the ledger has another number on the road than their lines say. One query."""
-    road = Location.VIRTUAL_IDS[Location.Kind.IN_TRANSIT]
-    with connection.cursor() as cursor:
-        cursor.execute(IN_TRANSIT, [road, road, limit])
-        return [
-            f"transfer {number} ({sku}{f', batch {batch}' if batch else ''}): {said} on the road, ledger {booked}"
-            for number, sku, batch, said, booked in cursor.fetchall()
-        ]

@@ -1,4 +1,4 @@
-"""Work the stock book does by itself: what ran out is ended, and the book is proved every night."""
+"""Work the stock book does by itself: what ran out is ended, and every night the book is sealed and proved."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from partners import actors, tasks
-from stock import queries
-from stock.operations import reservations
+from stock import proof, seals
+from stock.models import Snapshot
+from stock.operations import reservations, sealing, snapshots
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,26 @@ def expire_reservations() -> int:
 
 @shared_task
 def audit_ledger() -> int:
-    """Prove the book and shout; never repair. Returns how many differences were found."""
-    proof = queries.prove_ledger()
-    for difference in proof.differences:
+    """Prove the book and its seals, and shout; never repair. Returns how many differences were found."""
+    with proof.one_snapshot():
+        differences = proof.prove_ledger().differences + seals.prove_seals().differences
+    for difference in differences:
         log.error("The stock book disagrees: %s", difference)
-    return len(proof.differences)
+    return len(differences)
+
+
+@shared_task
+def seal_ledger() -> int:
+    """Seal what was booked since yesterday; what could not be sealed now is sealed the next time."""
+    sealed = sealing.seal(at=timezone.now())
+    if sealed is None:
+        log.warning("The ledger was not sealed: another sealer is at work, or a transaction went on writing.")
+    return sealed or 0
+
+
+@shared_task
+def take_snapshot() -> None:
+    """Once in a calendar month; looked for every day, so that a day without a worker costs a day."""
+    now = timezone.now()
+    if not Snapshot.objects.filter(taken_at__gte=now.replace(day=1, hour=0, minute=0, second=0)).exists():
+        snapshots.take_snapshot(at=now)

@@ -11,7 +11,7 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 from partners.models import IdempotencyKey
-from stock import queries
+from stock import proof
 from tests.conftest import api_of
 from tests.test_routes import belongings  # noqa: F401  a fixture
 
@@ -99,4 +99,4 @@ def test_no_body_makes_a_fault_of_ours(belongings, retailer, number):  # noqa: F
     assert tried > 500
     kept = IdempotencyKey.objects.filter(status__gte=500).count()
     assert kept == 0
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []

@@ -93,10 +93,12 @@ def test_every_operation_says_what_it_means():
 def test_only_the_ledger_writes_levels_and_movements():
     writes = ("Level.objects.create", "Level.objects.filter", "Movement.objects.create", "UPDATE stock_level",
               "INSERT INTO stock_movement", "INSERT INTO stock_level", "Movement.objects.bulk_create")  # fmt: skip
+    # What is made up for measuring goes only where there is no movement yet.
+    allowed = {ROOT / "stock" / "ledger.py", ROOT / "stock" / "made_up.py"}
     found = [
         f"{file.relative_to(ROOT)}: {write}"
         for file in sources(*FLOORS)
-        if file != ROOT / "stock" / "ledger.py"
+        if file not in allowed
         for write in writes
         if write in file.read_text()
         and (".filter" not in write or ").update(" in file.read_text().split(write)[1][:200])

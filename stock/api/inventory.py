@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -11,6 +11,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -20,9 +21,10 @@ from catalog.models import Variant
 from partners.api import conditional
 from partners.api.doors import IF_MATCH, Door, once
 from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
+from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import Partner
 from partners.problems import InvalidInput
-from stock import ledger, queries
+from stock import asof, ledger, queries
 from stock.models import Level, Location, Warehouse
 from stock.operations import movements
 
@@ -31,10 +33,17 @@ BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOu
 SERIALS_MAX = 1_000
 WAREHOUSE = OpenApiParameter("warehouse", str, description="A warehouse's code.")
 BATCH = OpenApiParameter("batchNumber", str, description="A batch's number.")
+AS_OF = OpenApiParameter(
+    "asOf",
+    OpenApiTypes.DATETIME,
+    description="A moment of the past (RFC 3339, with its offset): `inventoryLevel` is what lay there then, by when "
+    "things happened. What was reserved then is not kept; everything else is told as it is now.",
+)
 
 
 class LevelSerializer(serializers.Serializer[Any]):
-    """One place: a warehouse, a batch or none, a condition. Numbers are null where not disclosed exactly."""
+    """One place: a warehouse, a batch or none, a condition. Numbers are null where not disclosed exactly, and, as of
+    a moment of the past, for what was promised then."""
 
     productId = serializers.CharField()
     warehouseLocation = serializers.CharField()
@@ -131,17 +140,33 @@ class LevelFilter(filters.FilterSet):
         return queryset.filter(variant__supplier_items__supplier__code=code)
 
 
+class LevelPages(KeysetPagination):
+    """Pages that say of which moment they are."""
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        page = super().get_paginated_response_schema(schema)
+        page["required"].append("asOf")
+        page["properties"]["asOf"] = {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "The moment asked for; null for now.",
+        }
+        return page
+
+
 class Inventory(Door):
     """Levels, place by place."""
 
     queryset = Level.objects.none()
     serializer_class = LevelSerializer
+    pagination_class = LevelPages
     filterset_class = LevelFilter
     required_scopes: ClassVar = {"GET": "inventory:read"}
 
-    @extend_schema(operation_id="listInventory")
+    @extend_schema(operation_id="listInventory", parameters=[AS_OF])
     def get(self, request: Request) -> Response:
-        """Levels of the caller's products in the caller's warehouses."""
+        """Levels of the caller's products in the caller's warehouses, now or as of a moment of the past."""
+        at = read_moment(request.query_params.get("asOf"), now=timezone.now())
         levels = (
             Level.objects.for_partner(self.partner)
             .with_sellable(at=timezone.now())
@@ -149,7 +174,14 @@ class Inventory(Door):
         )
         page = self.paginate_queryset(self.filter_queryset(levels)) or []
         is_exact = self.partner.disclosure_rule.is_exact
-        return self.get_paginated_response([level_as_json(level, is_exact=is_exact) for level in page])
+        rows = [level_as_json(level, is_exact=is_exact) for level in page]
+        if at is not None:
+            held = asof.on_hand(at=at, variant_ids=[level.variant_id for level in page]) if is_exact else {}
+            for level, row in zip(page, rows, strict=True):
+                row |= {"inventoryLevel": held.get(level.pk), "reservedQuantity": None, "availableQuantity": None}
+        answer = self.get_paginated_response(rows)
+        answer.data["asOf"] = _time(at)
+        return answer
 
 
 class ProductInventory(Door):
@@ -244,6 +276,22 @@ def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner
         actor=door.actor,
         at=timezone.now(),
     )
+
+
+def read_moment(text: str | None, *, now: datetime) -> datetime | None:
+    """A past moment from the query. Raises BadPage for what is none, InvalidInput for one to come."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text) if "T" in text.upper() else None
+        at = moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        at = None
+    if at is None:
+        raise BadPage("asOf: a moment with its offset, like 2026-01-31T00:00:00Z.")
+    if at > now:
+        raise InvalidInput.at("asOf", "What will lie there is not known; ask for a moment of the past.")
+    return at
 
 
 def find_warehouse(partner: Partner, code: str, field: str = "warehouseLocation") -> Warehouse:

@@ -13,7 +13,7 @@ from orders.operations.fulfilment import Leaving, OverShipment
 from orders.operations.ordering import Asked
 from orders.operations.returning import ComingBack, OverReturn
 from partners.problems import Problem
-from stock import queries
+from stock import proof
 from stock.models import Level
 from stock.operations import reservations
 from stock.operations.promising import Wanted
@@ -89,7 +89,7 @@ def test_of_ten_units_two_fives_leave_and_never_come_back_twice(town):
     assert sum(isinstance(back, OverReturn) for back in backs) == CALLERS - 2
     line.refresh_from_db()
     assert line.returned == 8
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -109,4 +109,4 @@ def test_cancel_and_ship_at_once_do_one_of_the_two(town):
     on_hand = Level.objects.get(batch__number="B").on_hand
     assert (order.status, on_hand) in {("cancelled", 100), ("shipped", 90)}
     assert reserved() == 0
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from orders.models import OrderLine, Return
-from stock import queries
+from stock import proof
 from stock.models import Batch, Movement
 from tests.orders.steps import book, come_back, shipped
 
@@ -39,7 +39,7 @@ def test_returned_goods_go_where_inspection_says(api, retailer, shop, dispositio
     assert book() == before | after
     again = client.post(f"{path}/inspect", verdict)
     assert (again.status_code, again.json()["code"]) == (409, "illegal_step")
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_more_than_was_shipped_never_comes_back(api, retailer, shop):
@@ -108,7 +108,7 @@ def test_units_judged_differently_keep_each_its_own_verdict(api, retailer, shop)
     ]  # fmt: skip
     assert {line["batchNumber"] for line in lines} == {"EARLY"}
     assert book() == before | {"EARLY/sellable": (2, 0), "EARLY/quarantine": (1, 0), "EARLY/damaged": (2, 0)}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_of_a_batch_no_more_comes_back_than_left(api, retailer, shop):

@@ -6,7 +6,7 @@ import pytest
 
 from orders.models import Shipment
 from partners.models import OutboxEvent
-from stock import queries
+from stock import proof
 from tests import make
 from tests.orders.steps import book, confirmed, leaving, order_of
 
@@ -27,7 +27,7 @@ def test_goods_leave_in_two_shipments_and_the_order_follows(api, retailer, shop)
         client.post(f"/shipments/{shipment['shipmentId']}/deliver")
         assert client.get(path).json()["status"] == status
     assert book() == {"EARLY/sellable": (0, 0), "LATE/sellable": (8, 0), "EAST/sellable": (20, 0), "-/sellable": (8, 0)}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_two_rows_of_one_line_in_one_shipment_do_not_count_on_the_same_units(api, retailer, shop):
@@ -36,7 +36,7 @@ def test_two_rows_of_one_line_in_one_shipment_do_not_count_on_the_same_units(api
     body = leaving(order, 5) | {"lines": [{"productId": "SAUCE", "quantity": 5}, {"productId": "SAUCE", "quantity": 2}]}
     rows = client.post("/shipments", body).json()["lines"]
     assert [(row["batchNumber"], row["quantity"]) for row in rows] == [("EARLY", 5), ("LATE", 2)]
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_where_other_goods_leave_than_promised_the_promise_is_moved(api, retaile
     order = confirmed(client)
     assert client.post("/shipments", leaving(order, 7, **where)).status_code == 201
     assert book() == after | {"-/sellable": (8, 0)}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_a_shipment_from_where_it_does_not_lie_is_refused_and_nothing_leaves(api, retailer, shop):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from partners import actors
 from partners.problems import Problem
-from stock import ledger, queries
+from stock import ledger, proof
 from stock.models import Allocation, CountLine, Level, Movement
 from stock.operations import counting, movements, reservations
 from stock.operations.counting import Found, Posted, Rules, Scope
@@ -70,7 +70,7 @@ def test_a_count_is_posted_while_forty_reserve(shelf):
     assert 0 <= level.reserved <= 90
     # Thirty of three fit in what lies there; who promised more before the count was posted lost its youngest.
     assert level.reserved >= 88
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -92,7 +92,7 @@ def test_a_count_is_posted_while_promises_leave(shelf):
     assert level.reserved == 0
     freed = sum(Allocation.objects.values_list("freed", flat=True))
     assert shipped + freed == 100
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -121,7 +121,7 @@ def test_a_count_is_recorded_while_goods_come_and_go_and_the_sum_is_right(shelf)
     before_posting = level.on_hand
     level.refresh_from_db()
     assert level.on_hand == before_posting + difference
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -169,7 +169,7 @@ def test_a_number_written_down_while_the_count_is_posted_is_booked_or_refused(sh
     results = all_at_once(2, lambda place: say(count, variant, 80) if place else post(count))
     level.refresh_from_db()
     assert level.on_hand == (90 if isinstance(results[1], Problem) else 80)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races

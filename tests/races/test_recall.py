@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from stock import ledger, queries
+from stock import ledger, proof
 from stock.models import Allocation, Batch, Level
 from stock.operations import holds, movements, reservations
 from stock.operations.promising import InsufficientStock, Wanted
@@ -75,7 +75,7 @@ def test_recall_against_reserve_leaves_no_promise_of_the_batch(town):
     assert Batch.objects.get().hold_state == "recalled"
     assert reserved() == 0
     assert not any(row.open_quantity for row in Allocation.objects.all())
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def without_the_lock_of_levels(monkeypatch) -> None:

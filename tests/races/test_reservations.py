@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from stock import ledger, queries
+from stock import ledger, proof
 from stock.models import Level, Reservation
 from stock.operations import reservations
 from stock.operations.promising import InsufficientStock, Wanted
@@ -57,7 +57,7 @@ def test_forty_callers_want_three_of_eighty_units_and_exactly_twenty_six_get_the
         level.refresh_from_db()
     assert [(level.on_hand, level.reserved) for level in (early, late, gone)] == [(50, 50), (30, 28), (99, 0)]
     assert Reservation.objects.count() == 26
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -129,7 +129,7 @@ def test_fifty_patches_from_one_etag_change_the_level_once(own_database):
         ),
     )
     assert sorted(results) == [200] + [412] * 49
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -188,5 +188,5 @@ def test_a_crowd_over_http_is_granted_in_groups_and_each_gets_its_own_answer(tow
     for place, answer in enumerate(answers):
         if answer.status_code == 201:
             assert answer.json()["reference"] == f"cart-{min(place, 61)}"
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
     assert sum(Level.objects.values_list("reserved", flat=True)) == 80

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from partners.problems import IllegalStep
-from stock import ledger, queries
+from stock import ledger, proof
 from stock.models import Inbound, Level, Location, Movement, Transfer
 from stock.models.transfer import TransferQuerySet
 from stock.operations import moving, reservations, transfers, warehouses
@@ -42,7 +42,7 @@ def test_two_who_dispatch_at_once_send_the_goods_once(planned):
     assert [result.state for result in results] == ["dispatched"] * DISPATCHERS
     assert (moved("transferOut"), Inbound.objects.get().quantity) == (10, 10)
     assert Transfer.objects.get().version == 2
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -55,7 +55,7 @@ def test_of_three_who_book_the_arrival_at_once_one_does(planned, is_said):
     assert sum(isinstance(result, IllegalStep) for result in results) == ARRIVERS - 1
     assert (moved("transferIn"), planned.lines.get().arrived, Inbound.objects.count()) == (10, 10, 0)
     assert Level.objects.get(location__warehouse__code="TO").on_hand == 10
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -65,7 +65,7 @@ def test_of_three_who_book_the_same_part_at_once_one_does(planned):
     results = all_at_once(ARRIVERS, lambda _: transfers.arrive(transfer=planned, **came, **now()))
     assert sum(isinstance(result, TransferChanged) for result in results) == ARRIVERS - 1
     assert (moved("transferIn"), Inbound.objects.get().quantity) == (4, 6)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -82,7 +82,7 @@ def test_without_the_lock_of_the_document_they_would_book_it_more_than_once(plan
     monkeypatch.setattr(transfers, "_units_in_transit", look_slowly)
     all_at_once(ARRIVERS, lambda _: transfers.arrive(transfer=planned, **now()))
     assert moved("transferIn") > 10, "without the lock nothing was doubled: the tests above prove nothing"
-    assert queries.prove_ledger().differences != []
+    assert proof.prove_ledger().differences != []
 
 
 @pytest.mark.races
@@ -99,7 +99,7 @@ def test_one_who_promises_and_one_who_dispatches_never_get_the_same_units(planne
     results = all_at_once(6, either)
     promised = [result for result in results if isinstance(result, tuple)]
     assert (len(promised), moved("transferOut")) in {(1, 0), (0, 10)}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.races
@@ -135,4 +135,4 @@ def test_goods_are_put_away_to_and_fro_while_their_promises_are_given_back(own_d
     assert {row.reserved for row in Level.objects.all()} == {0}
     assert sum(Level.objects.values_list("on_hand", flat=True)) == 20
     assert Movement.objects.filter(to_location=Location.VIRTUAL_IDS["customer"]).exists()
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.models import Pack
-from stock import queries
+from stock import proof
 from stock.models import Batch, Level, Movement, Warehouse
 from stock.operations import holds
 from tests import make
@@ -45,7 +45,7 @@ def book() -> dict[str, tuple[int, int]]:
 
 
 def prove() -> None:
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
     with connection.cursor() as cursor:
         cursor.execute(NOT_ZERO)
         assert cursor.fetchall() == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from partners import actors
 from partners.models import OutboxEvent
 from partners.problems import IllegalStep, InvalidInput
-from stock import abc, ledger, queries
+from stock import abc, ledger, proof
 from stock.models import Count, CountLine, Level, Location, Movement, OwnerGrant
 from stock.operations import counting, movements, reservations, warehouses
 from stock.operations.counting import Found, Rules, Scope
@@ -371,7 +371,7 @@ def test_posting_books_the_difference_in_the_ledger(shelf):
         "unitsMissing": 2, "unbooked": [],
     }  # fmt: skip
     assert event.is_about_stock is False
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_posting_twice_books_once(shelf):
@@ -405,7 +405,7 @@ def test_what_moves_between_counting_and_posting_stays_right(shelf, later, on_ha
     post(count, close_uncounted=True)
     level.refresh_from_db()
     assert level.on_hand == on_hand
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_setting_the_counted_number_instead_would_destroy_what_came_in(shelf):
@@ -437,7 +437,7 @@ def test_the_shelf_is_truth_and_the_youngest_promise_is_broken(shelf):
     told = OutboxEvent.objects.get(type="inventory.shortage").payload
     assert (told["reservationId"], told["quantity"]) == (str(younger.public_id), 3)
     reservations.commit(reservation=older, reference="", actor=make.TESTER, at=now())
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_of_a_loss_no_more_is_booked_than_lies_there_and_the_rest_is_told(shelf):
@@ -645,7 +645,7 @@ def run_against_model(start_with, off_by, steps):
     assert level.on_hand == (shelf_truth if counted else before)
     assert 0 <= level.reserved <= level.on_hand
     assert sum(row.quantity for row in posted.unbooked) == 0
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def may_promise(variant, units, reference, step):

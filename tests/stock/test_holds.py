@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from partners.models import OutboxEvent
 from partners.problems import IllegalStep
-from stock import queries
+from stock import proof
 from stock.models import Batch, Level, Movement, Recall
 from stock.operations import holds, movements
 from stock.operations.blocks import BatchBlocked
@@ -92,7 +92,7 @@ def test_an_order_promised_a_held_batch_ships_another_one(api, retailer, shelf):
     other = [lines[0] | {"batchNumber": "LATE"}]
     assert client.post("/shipments", sent | {"lines": other}).status_code == 201
     assert book() == {"EARLY/sellable": (10, 0), "LATE/sellable": (4, 0)}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_supplier_and_holders_are_told_and_said_twice_it_is_told_once(api, retailer, supplier, stranger, shelf):
@@ -131,7 +131,7 @@ def test_units_go_to_quarantine_and_back_and_break_the_youngest_promise_they_nee
     assert told("inventory.shortage") == [[retailer.pk]]
     move("lift", 2, shelf)
     assert book() == {"EARLY/sellable": (9, 7), "EARLY/quarantine": (1, 0), "LATE/sellable": (10, 0)}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_units_of_a_batch_that_is_held_are_not_put_back_on_sale(shelf):
@@ -151,7 +151,7 @@ def test_what_happens_to_held_units_is_still_a_fact_that_can_be_booked(shelf, ki
     hold("recall_batch")
     move(kind, 4, shelf)
     assert book()["EARLY/sellable"] == (6, 0)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_a_partner_may_hold_units_back_and_only_staff_let_them_go(api, supplier, shelf):

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from stock import queries
+from stock import proof
 from stock.models import Level, Movement
 from tests import make
 
@@ -121,7 +121,7 @@ def test_a_supplier_books_each_kind_of_movement(api, supplier, shelf, booking, s
     assert levels == {"sellable": sellable} | elsewhere
     [row] = api(supplier).get(f"/inventory/transactions?type={booking['type']}").json()["items"][:1]
     assert (row["quantity"], row["actor"], row["reason"]) == (abs(booking["quantity"]), "partner:SUP-1", "test")
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_the_same_booking_sent_twice_is_booked_once(api, supplier, shelf):
@@ -247,7 +247,7 @@ def test_a_count_below_what_is_promised_breaks_the_youngest_promise(api, retaile
     sent = {"warehouseLocation": "Warehouse_A", "batchNumber": "BATCH202406", "inventoryLevel": 350, "reason": "count"}
     body = api(supplier).patch("/inventory/SUP-1/HOTSAUCE789", sent, headers={"If-Match": tag}).json()
     assert (body["inventoryLevel"], body["reservedQuantity"]) == (350, 350)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from catalog.models import KitComponent, Variant
 from catalog.operations import kits
 from catalog.operations.kits import KitHoldsKits, KitIsStocked, Part
 from partners.models import OutboxEvent
-from stock import queries
+from stock import proof
 from stock.ledger import KitNeverStocked
 from stock.models import Level, Movement, Reservation
 from tests import make
@@ -184,7 +184,7 @@ def test_reserving_a_kit_promises_its_components_from_one_warehouse(api, retaile
     path = f"/reservations/{answer.json()['reservationId']}/release"
     assert api(retailer).post(path).status_code == 200
     assert {reserved for _, reserved in book().values()} == {0}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_a_kit_and_a_line_that_share_a_component_are_added_up_first(api, retailer, shop):
@@ -193,7 +193,7 @@ def test_a_kit_and_a_line_that_share_a_component_are_added_up_first(api, retaile
     assert ({reserved for _, reserved in book().values()}, Reservation.objects.count()) == ({0}, 0)
     assert reserve(api(retailer), ("BOX", 5), ("SAUCE", 4)).status_code == 201
     assert sum(reserved for place, (_, reserved) in book().items() if place.startswith("SAUCE")) == 14
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_a_refusal_says_how_many_kits_could_be_made(api, retailer, shop):
@@ -239,7 +239,7 @@ def test_shipping_a_kit_books_its_components_out(api, retailer, shop):
     assert api(retailer).get(f"/orders/{order['orderId']}").json()["status"] == "shipped"
     moved = Movement.objects.filter(kind="shipment").order_by("variant__sku").values_list("variant__sku", "quantity")
     assert list(moved) == [("SAUCE", 6), ("SPOON", 3)]
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_kit_comes_back_as_its_components(api, retailer, shop, disposition, pl
     assert book()["SAUCE@W1"] == (on_the_shelf, 0)
     if place:
         assert (book()[f"SAUCE@W1{place}"], book()[f"SPOON@W1{place}"]) == ((4, 0), (2, 0))
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_kits_judged_differently_go_to_different_places(api, retailer, shop):
@@ -292,7 +292,7 @@ def test_of_a_component_tracked_by_batch_only_the_one_batch_that_left_is_restock
         assert (answer.json()["code"], answer.json()["productId"], book()) == ("cannot_restock", "HONEY", before)
     else:
         assert book()["HONEY@W1"] == (2, 0)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_what_a_kit_takes_is_told_of_its_components(api, retailer, shop):

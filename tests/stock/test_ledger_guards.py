@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from stock import queries
+from stock import proof
 from stock.models import Level, Movement
 from tests import make
 
@@ -64,10 +64,10 @@ def test_a_parent_is_never_stocked(db):
 
 
 def test_the_proof_names_a_level_that_was_changed_behind_the_ledger(level):
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
     with connection.cursor() as cursor:
         cursor.execute("UPDATE stock_level SET on_hand = 11")
-    [difference] = queries.prove_ledger().differences
+    [difference] = proof.prove_ledger().differences
     assert f"level {level.pk} " in difference
     assert "on hand 11, ledger 10" in difference
 
@@ -75,5 +75,5 @@ def test_the_proof_names_a_level_that_was_changed_behind_the_ledger(level):
 def test_the_proof_names_a_promise_that_nobody_made(level):
     with connection.cursor() as cursor:
         cursor.execute("UPDATE stock_level SET reserved = 4")
-    [difference] = queries.prove_ledger().differences
+    [difference] = proof.prove_ledger().differences
     assert "reserved 4, promised 0" in difference

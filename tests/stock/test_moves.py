@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from partners.problems import InvalidInput
-from stock import ledger, queries
+from stock import ledger, proof
 from stock.models import Allocation, Level, Location, Movement, Serial
 from stock.operations import movements, moving, reservations, warehouses
 from stock.operations.promising import Wanted
@@ -50,7 +50,7 @@ def hold(variant, reference, quantity):
 
 def bins() -> dict[str, tuple[int, int]]:
     """Bin → (on hand, reserved), where the book proves."""
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
     return {
         code: (on_hand, reserved)
         for code, on_hand, reserved in Level.objects.values_list("location__code", "on_hand", "reserved")
@@ -138,7 +138,7 @@ def test_a_batch_moves_as_itself_in_its_condition(hall):
     assert (moved.batch.number, moved.condition, moved.on_hand) == ("B1", "damaged", 3)
     with pytest.raises(ledger.NotEnoughOnHand):
         move(sauce, hall, 1, batch_number="B1", condition="damaged")
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_units_with_numbers_are_named(hall):
@@ -151,7 +151,7 @@ def test_units_with_numbers_are_named(hall):
     ledger.post([posting], **now())
     move(drill, hall, 1, serials=("S2",))
     assert Serial.objects.get(number="S2").level.location.code == "A-01"
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_a_bin_is_opened_once(hall):

@@ -11,7 +11,7 @@ from inventory_site import roles
 from partners.models import OutboxEvent
 from partners.operations import feed
 from partners.problems import InvalidInput
-from stock import queries
+from stock import proof
 from stock.ledger import NotEnoughOnHand
 from stock.models import Level, Movement, OwnerGrant, Warehouse
 from stock.operations import owning
@@ -62,7 +62,7 @@ def test_what_a_partner_consigns_lies_apart_from_ours(api, supplier, consigned):
     assert book() == {None: (10, 0), "SUP-1": (5, 0)}
     [row] = api(supplier).get("/inventory/transactions?type=receipt").json()["items"][:1]
     assert (row["ownerId"], row["quantity"]) == ("SUP-1", 5)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_without_a_grant_anothers_stock_is_not_promised_shown_or_told(api, retailer, supplier, consigned):
@@ -101,7 +101,7 @@ def test_with_a_grant_it_is_promised_shown_and_told(api, retailer, supplier, str
     client.post(f"/reservations/{held.json()['reservationId']}/commit")
     left = Movement.objects.filter(kind="shipment").values_list("owner__code", "quantity")
     assert sorted(left, key=str) == [("SUP-1", 5), (None, 10)]
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_nobody_books_stock_of_another_owner(api, supplier, consigned):
@@ -134,7 +134,7 @@ def test_consigned_units_become_ours_and_ours_become_consigned(supplier, consign
     assert [(row.owner_id, row.quantity, row.from_location_id, row.to_location_id == -8) for row in rows][2:] == [
         (None, 4, rows[2].from_location_id, True), (supplier.pk, 4, -8, False),
     ]  # fmt: skip
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_what_is_promised_or_not_there_does_not_change_hands(api, supplier, consigned):

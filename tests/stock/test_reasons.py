@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stock import queries
+from stock import proof
 from stock.models import Level, Movement, Reason
 from tests import make
 
@@ -41,7 +41,7 @@ def test_a_loss_goes_where_its_reason_says_and_other_words_stay_as_they_are(
     row = book(api(supplier), type=kind, quantity=quantity, reason=words).json()
     assert (row["to"]["warehouseLocation"], row["reason"]) == (to, kept)
     assert Level.objects.get().on_hand == 8
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_a_gain_keeps_its_reason_and_comes_from_found(api, supplier, shelf):

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from partners.models import OutboxEvent
-from stock import queries, tracing
+from stock import proof, tracing
 from stock.models import Batch, Level, Recall
 from stock.operations import holds, movements, reservations
 from stock.operations.promising import Wanted
@@ -57,7 +57,7 @@ def test_a_recall_breaks_every_promise_in_every_warehouse_and_counts(api, retail
     assert len(addressees("inventory.shortage")) == 2
     answer = api(retailer).post("/reservations", {"reference": "n", "lines": [{"productId": "SAUCE", "quantity": 1}]})
     assert answer.json()["code"] == "insufficient_stock"
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_recalled_again_answers_the_same_open_recall(shelves):

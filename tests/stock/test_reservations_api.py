@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from partners.models import OutboxEvent
-from stock import queries, tasks
+from stock import proof, tasks
 from stock.models import Level, Reservation
 from tests import make
 
@@ -112,7 +112,7 @@ def test_commit_lets_the_goods_leave(api, retailer, shelf):
     rows = client.get("/inventory/transactions?type=shipment&reference=SHOP-77").json()["items"]
     assert sorted(row["quantity"] for row in rows) == [2, 5]
     assert client.post(f"{path}/release").status_code == 409
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 def test_what_ran_out_cannot_be_committed_and_is_swept(api, retailer, shelf):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from stock import queries
+from stock import proof
 from stock.models import Level, Movement, Serial, Warehouse
 from stock.operations import movements
 from stock.serials import SerialTaken
@@ -55,7 +55,7 @@ def test_units_are_received_moved_and_lost_by_their_numbers(api, supplier, shelf
     assert book(client, "adjustment", "B", quantity=-1).status_code == 201
     assert lying() == {"damaged": ["A"], "sellable": ["C", "D", "E"]}
     assert {row.on_hand for row in Level.objects.filter(condition="sellable")} == {3}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_units_named_are_the_units_that_leave_and_come_back(api, retailer, s
     shipment = ship(client, order, "C", "A")
     assert shipment.status_code == 201
     assert lying() == {"sellable": ["B"]}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
     coming = [{"productId": "DRILL", "quantity": 1, "reason": "loud", "serialNumber": "C"}]
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
     path = f"/returns/{returned['returnId']}"
@@ -123,7 +123,7 @@ def test_the_units_named_are_the_units_that_leave_and_come_back(api, retailer, s
     verdict = {"lines": [{"productId": "DRILL", "disposition": "restock"}]}
     assert client.post(f"{path}/inspect", verdict).status_code == 200
     assert lying() == {"sellable": ["B", "C"]}
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_return_that_does_not_name_its_unit_waits_until_it_does(api, retailer,
 
 def test_the_proof_names_a_level_that_holds_another_number_of_serials(shelf):
     Serial.objects.filter(number="A").update(level=None)
-    [difference] = queries.prove_ledger().differences
+    [difference] = proof.prove_ledger().differences
     assert "DRILL" in difference
     assert "3 on hand, 2 serial numbers" in difference
 
@@ -166,4 +166,4 @@ def test_of_two_docks_that_receive_the_same_unit_one_is_refused(own_database):
     assert (len(refused), len(results) - len(refused)) == (7, 1)
     assert [problem.data["serialNumbers"] for problem in refused] == [["ONE"]] * 7
     assert (Serial.objects.count(), Movement.objects.count()) == (2, 1)
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from partners.models import OutboxEvent
 from partners.problems import IllegalStep, InvalidInput
-from stock import ledger, queries
+from stock import ledger, proof
 from stock.models import Inbound, Level, Location, Movement, Serial, Transfer, TransferLine
 from stock.operations import movements, reservations, transfers, warehouses
 from stock.operations.promising import InsufficientStock, Wanted
@@ -48,7 +48,7 @@ def on_hand(warehouse, variant) -> int:
 
 
 def proves() -> bool:
-    assert queries.prove_ledger().differences == []
+    assert proof.prove_ledger().differences == []
     return True
 
 
@@ -349,7 +349,7 @@ def test_the_proof_names_a_transfer_whose_line_disagrees_with_the_ledger(north, 
     transfer = sent(north, south, (sauce, 5, "EARLY"))
     assert proves()
     TransferLine.objects.update(arrived=1)
-    [difference] = queries.prove_ledger().differences
+    [difference] = proof.prove_ledger().differences
     assert difference == f"transfer {transfer.number} (SAUCE, batch EARLY): 4 on the road, ledger 5"
 
 
