@@ -37,8 +37,8 @@ def lowest_balance() -> int:
 
 def test_made_up_stock_is_right_to_the_last_unit_and_at_every_moment(db):
     fill()
-    proof = proof.prove_ledger()
-    assert (proof.movements, proof.levels, proof.differences) == (4_000, 400, [])
+    found = proof.prove_ledger()
+    assert (found.movements, found.levels, found.differences) == (4_000, 400, [])
     assert lowest_balance() >= 0
     assert Location.objects.filter(kind="bin").count() == 15
     assert Batch.objects.filter(levels__isnull=False).exists()
