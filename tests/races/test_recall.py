@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from stock import ledger, proof
+from stock import proof
 from stock.models import Allocation, Batch, Level
 from stock.operations import holds, movements, reservations
 from stock.operations.promising import InsufficientStock, Wanted
@@ -78,33 +78,30 @@ def test_recall_against_reserve_leaves_no_promise_of_the_batch(town):
     assert proof.prove_ledger().differences == []
 
 
-def without_the_lock_of_levels(monkeypatch) -> None:
-    """`stock_keep` looks, waits a moment, and writes without having locked what it saw."""
+def let_it_dawdle(*, is_locked: bool) -> None:
+    """`stock_keep` looks, waits a moment, and writes; with or without having locked what it saw."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_functiondef('stock_keep'::regproc)")
-        [with_lock] = cursor.fetchone()
-        without = with_lock.replace("FOR NO KEY UPDATE", "").replace(
-            "IF v_standing <> v_asked", "PERFORM pg_sleep(0.3); IF v_standing <> v_asked"
-        )
-        assert without != with_lock
-        cursor.execute(without)
-    monkeypatch.setattr(ledger, "lock_variants", lambda variant_ids: {})
+        [keep] = cursor.fetchone()
+        slow = keep.replace("IF v_stands IS NOT TRUE", "PERFORM pg_sleep(1); IF v_stands IS NOT TRUE")
+        without = slow.replace("FOR NO KEY UPDATE", "")
+        assert keep != slow != without
+        cursor.execute(slow if is_locked else without)
 
 
 @pytest.mark.races
 @pytest.mark.parametrize("is_locked", [True, False])
-def test_who_looked_before_the_recall_and_writes_after_it_is_stopped_by_the_lock_alone(town, monkeypatch, is_locked):
+def test_who_looked_before_the_recall_and_writes_after_it_is_stopped_by_the_lock_alone(town, is_locked):
     """The same two, met at the worst moment; the second run is the negative control."""
+    let_it_dawdle(is_locked=is_locked)
     variant, _ = town
-    if not is_locked:
-        without_the_lock_of_levels(monkeypatch)
-    both = [lambda: reserve(variant, 1), recall]
 
     def act(place: int):
-        if place == 1:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_sleep(0.1)")
-        return both[place]()
+        if place == 0:
+            return reserve(variant, 1)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.4)")
+        return recall()
 
     all_at_once(2, act)
     assert Batch.objects.get().hold_state == "recalled"
