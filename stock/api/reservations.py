@@ -204,7 +204,7 @@ def grant(wishes: Sequence[Wish]) -> list[Response | Problem]:
         except Problem as refusal:
             outcomes = [refusal]
     else:
-        outcomes = reservations.reserve_together(wishes)
+        outcomes = reservations.reserve_together(wishes=wishes)
     rows = shown().in_bulk([outcome[0].pk for outcome in outcomes if not isinstance(outcome, Problem)])
     answers: list[Response | Problem] = []
     for outcome in outcomes:

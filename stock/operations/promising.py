@@ -90,46 +90,58 @@ def kits_among(wishes: Iterable[Wish]) -> dict[int, list[KitComponent]]:
     return dict(found)
 
 
-def decide(*, wish: Wish, rows: Sequence[Row], taken: dict[int, int]) -> list[Plan]:
-    """A plan for each row; a kit's own row has an empty one. `taken` is what earlier wishes took, by level.
+class Desk:
+    """What is left to promise while wish after wish is granted, read once for all. The caller holds the locks."""
 
-    Looks, and does not lock. Raises InsufficientStock unless the wish is content with less.
-    """
-    stocked = [row for row in rows if not row.is_kit]
-    offers, limits = _offers({row.variant_id for row in stocked}, wish)
-    left: Sequence[allocation.Candidate] = (
-        [replace(offer, available=offer.available - taken.get(offer.level_id, 0)) for offer in offers]
-        if taken
-        else offers
-    )
-    plans = iter(allocation.allocate([row.demand for row in stocked], left, limits=limits))
-    decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
-    if any(plan.missing for plan in decided) and (wish.is_all_or_nothing or not any(plan.picks for plan in decided)):
-        raise _insufficient(wish, rows, decided)
-    return decided
+    def __init__(self, variant_ids: Iterable[int]) -> None:
+        self.variant_ids = sorted(set(variant_ids))
+        self.has_rules = bool(availability.rules_of(self.variant_ids))
+        """Then what others hold counts, and each wish is to be written before the next is decided."""
+        self._offers: dict[int | None, list[queries.Offer]] = {}
+        self._taken: dict[int, int] = defaultdict(int)
 
+    def decide(self, wish: Wish, rows: Sequence[Row]) -> list[Plan]:
+        """A plan for each row; a kit's own row has an empty one.
 
-def has_rules(*, rows: Iterable[Row]) -> bool:
-    """Whether a rule of promising counts for any of these; what others hold matters then. One query."""
-    return bool(availability.rules_of([row.variant_id for row in rows]))
+        Raises InsufficientStock unless the wish is content with less; it has taken nothing then.
+        """
+        offers, limits = self._ruled(wish) if self.has_rules else (self._free(wish), {})
+        plans = iter(
+            allocation.allocate(
+                [row.demand for row in rows if not row.is_kit], offers, limits=limits, taken=self._taken
+            )
+        )
+        decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
+        is_short = any(plan.missing for plan in decided)
+        if is_short and (wish.is_all_or_nothing or not any(plan.picks for plan in decided)):
+            raise _insufficient(wish, rows, decided)
+        for pick in (pick for plan in decided for pick in plan.picks):
+            self._taken[pick.level_id] += pick.quantity
+        return decided
 
+    def _free(self, wish: Wish) -> list[queries.Offer]:
+        """What this partner may be promised; the same for all its wishes."""
+        partner_id = wish.partner.pk if wish.partner else None
+        if partner_id not in self._offers:
+            self._offers[partner_id] = queries.candidates(
+                variant_ids=self.variant_ids, partner=wish.partner, at=wish.header.at
+            )
+        return self._offers[partner_id]
 
-def _offers(variant_ids: set[int], wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
-    """What may be picked, and how far: the same answer of availability that a partner gets."""
-    at, partner = wish.header.at, wish.partner
-    if not availability.rules_of(sorted(variant_ids)):
-        return queries.candidates(variant_ids=variant_ids, partner=partner, at=at), {}
-    asker = availability.Asker(partner=partner, channel=wish.header.channel, at=at)
-    answers = availability.available(variant_ids=variant_ids, asker=asker)
-    days: dict[int, list[int]] = defaultdict(list)
-    for variant_id, minimum_days in availability.minimum_days(variant_ids=variant_ids, asker=asker).items():
-        days[minimum_days].append(variant_id)
-    offers = [
-        offer
-        for minimum_days, ids in days.items()
-        for offer in queries.candidates(variant_ids=ids, partner=partner, at=at, minimum_days=minimum_days)
-    ]
-    return offers, availability.limits(answers)
+    def _ruled(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
+        """What may be picked, and how far: the same answer of availability that a partner gets."""
+        at, partner = wish.header.at, wish.partner
+        asker = availability.Asker(partner=partner, channel=wish.header.channel, at=at)
+        answers = availability.available(variant_ids=self.variant_ids, asker=asker)
+        days: dict[int, list[int]] = defaultdict(list)
+        for variant_id, minimum_days in availability.minimum_days(variant_ids=self.variant_ids, asker=asker).items():
+            days[minimum_days].append(variant_id)
+        offers = [
+            offer
+            for minimum_days, ids in days.items()
+            for offer in queries.candidates(variant_ids=ids, partner=partner, at=at, minimum_days=minimum_days)
+        ]
+        return offers, availability.limits(answers)
 
 
 def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> list[ledger.NewLine]:

@@ -12,6 +12,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db import transaction
 from django.db.models import DateTimeField, F, Func
@@ -113,7 +114,7 @@ def wish_for(
     return Wish(wanted=tuple(wanted), partner=partner, is_all_or_nothing=is_all_or_nothing, header=header)
 
 
-def reserve_together(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
+def reserve_together(*, wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     """Grant many wishes in one transaction, in their order; each gets its own answer.
 
     A wish that cannot be granted takes nothing and harms no other. No two may have the same partner and
@@ -145,55 +146,57 @@ def _reserve_under_locks(wish: Wish) -> tuple[Reservation, bool]:
 
 def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     """Claim all references, lock all levels, then decide one wish after the other and write once."""
-    outcomes: dict[int, tuple[Reservation, bool] | Problem] = {}
-    claimed: list[int] = []
-    for place, wish in enumerate(wishes):
+    made = ledger.claim([wish.header for wish in wishes])
+    outcomes: list[tuple[Reservation, bool] | Problem | None] = []
+    for wish in wishes:
+        claimed = made.get(wish.header.public_id)
+        outcomes.append((_as_made(wish.header, *claimed), True) if claimed else _found_or_made(wish))
+    new = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, tuple) and outcome[1]]
+    kits = promising.kits_among(wishes[place] for place in new)
+    rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in new}
+    variant_ids = {row.variant_id for found in rows.values() for row in found}
+    ledger.lock_variants(variant_ids)
+    desk = promising.Desk(variant_ids)
+    kept = _Kept()
+    for place in new:
+        reservation = cast(tuple[Reservation, bool], outcomes[place])[0]
+        if desk.has_rules and kept.lines:
+            kept.write(wishes[place].header)  # what the wishes before got counts in the rules
+            desk = promising.Desk(variant_ids)
         try:
-            outcomes[place], is_claimed = _claim_or_find(wish)
-        except Problem as problem:
-            outcomes[place], is_claimed = problem, False
-        if is_claimed:
-            claimed.append(place)
-    kits = promising.kits_among(wishes[place] for place in claimed)
-    rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in claimed}
-    ledger.lock_variants({row.variant_id for found in rows.values() for row in found})
-    lines: list[ledger.NewLine] = []
-    reservation_ids: list[int] = []
-    taken: dict[int, int] = defaultdict(int)
-    refused: list[int] = []
-
-    def write() -> None:
-        if lines:
-            first = wishes[claimed[0]].header
-            ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at)
-        for written in (lines, reservation_ids, taken):
-            written.clear()
-
-    for place in claimed:
-        reservation, _ = outcomes[place]  # type: ignore[misc]  # a claimed one is no refusal
-        if len(claimed) > 1 and promising.has_rules(rows=rows[place]):
-            write()  # what the wishes before got counts in the rules
-        try:
-            plans = promising.decide(wish=wishes[place], rows=rows[place], taken=taken)
-        except InsufficientStock as problem:
-            outcomes[place] = problem
-            refused.append(reservation.pk)
-            continue
-        lines += promising.lines_of(rows=rows[place], plans=plans, offset=len(lines))
-        reservation_ids += [reservation.pk] * len(plans)
-        for pick in (pick for plan in plans for pick in plan.picks):
-            taken[pick.level_id] += pick.quantity
-    Reservation.objects.filter(pk__in=refused).delete()
-    write()
-    return [outcomes[place] for place in range(len(wishes))]
+            plans = desk.decide(wishes[place], rows[place])
+        except InsufficientStock as refusal:
+            outcomes[place] = refusal
+            kept.refused.append(reservation.pk)
+        else:
+            kept.lines += promising.lines_of(rows=rows[place], plans=plans, offset=len(kept.lines))
+            kept.reservation_ids += [reservation.pk] * len(plans)
+    kept.write(wishes[0].header)
+    return cast(list[tuple[Reservation, bool] | Problem], outcomes)
 
 
-def _claim_or_find(wish: Wish) -> tuple[tuple[Reservation, bool], bool]:
-    """The reservation of this reference, whether it is new; and once more whether its claim is ours to fill."""
+class _Kept:
+    """What is decided and not yet written."""
+
+    def __init__(self) -> None:
+        self.lines: list[ledger.NewLine] = []
+        self.reservation_ids: list[int] = []
+        self.refused: list[int] = []
+
+    def write(self, header: ledger.Claim) -> None:
+        if self.refused:
+            Reservation.objects.filter(pk__in=self.refused).delete()
+        if self.lines:
+            written = ledger.keep(self.lines, reservation_ids=self.reservation_ids, actor=header.actor, at=header.at)
+            if written is None:
+                raise RuntimeError("What was decided under the locks no longer stands.")
+        self.lines, self.reservation_ids, self.refused = [], [], []
+
+
+def _found_or_made(wish: Wish) -> tuple[Reservation, bool] | Problem:
+    """The reservation that has the reference already; or, where that has just run out, a new claim."""
     header = wish.header
     while True:
-        if made := ledger.claim(header):
-            return (_as_made(header, *made), True), True
         living = Reservation.objects.lock().filter(
             partner=header.partner_id,
             reference=header.reference,
@@ -203,12 +206,14 @@ def _claim_or_find(wish: Wish) -> tuple[tuple[Reservation, bool], bool]:
         if earlier is not None and _has_run_out(earlier):
             _expire(earlier, actor=header.actor, at=header.at)
         elif earlier is not None:
-            if earlier.fingerprint != header.fingerprint:
-                raise ReferenceReused(
-                    f"The reference {header.reference} stands for a reservation of other lines.",
-                    reservationId=str(earlier.public_id),
-                )
-            return (earlier, False), False
+            if earlier.fingerprint == header.fingerprint:
+                return earlier, False
+            return ReferenceReused(
+                f"The reference {header.reference} stands for a reservation of other lines.",
+                reservationId=str(earlier.public_id),
+            )
+        if made := ledger.claim([header]):
+            return _as_made(header, *made[header.public_id]), True
 
 
 def _as_made(header: ledger.Claim, made_id: int, expires_at: datetime | None) -> Reservation:

@@ -163,9 +163,9 @@ def test_a_crowd_over_http_is_granted_in_groups_and_each_gets_its_own_answer(tow
     variant, *_ = town
     groups = []
 
-    def remember(wishes):
+    def remember(*, wishes):
         groups.append(len(wishes))
-        return together(wishes)
+        return together(wishes=wishes)
 
     together = reservations.reserve_together
     monkeypatch.setattr(reservations, "reserve_together", remember)
