@@ -146,6 +146,8 @@ def _reserve_under_locks(wish: Wish) -> tuple[Reservation, bool]:
 
 def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     """Claim all references, lock all levels, then decide one wish after the other and write once."""
+    if not wishes:
+        return []
     made = ledger.claim([wish.header for wish in wishes])
     outcomes: list[tuple[Reservation, bool] | Problem | None] = []
     for wish in wishes:
