@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from catalog.models import Variant
@@ -36,9 +36,9 @@ from partners.problems import Problem
 from partners.turnstile import Turnstile
 from stock import availability, made_up, prepared
 from stock.operations import promising, reservations
+from stock.operations.imports import StockFile
 
 ACTOR = actors.job("bench")
-ENDLESS = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +98,7 @@ def prepare(name: str, size: Size, say: Callable[[str], None]) -> None:
             if not cursor.fetchone()[0]:
                 say(f"Filling {name}: {size.levels:,} levels, {size.movements:,} movements")
                 made_up.fill(**vars(size), at=timezone.now(), say=say)
-            # The shelves of a benchmark never run empty, and its batches never grow old.
-            cursor.execute("UPDATE stock_level SET on_hand = %s WHERE on_hand < %s", [ENDLESS, ENDLESS // 2])
-            cursor.execute("UPDATE stock_batch SET expires_on = '2090-01-01' WHERE expires_on < '2090-01-01'")
+            made_up.never_run_out()
             cursor.execute("VACUUM ANALYZE")
 
 
@@ -305,6 +303,75 @@ def find_pgbench() -> str:
     return found
 
 
+# -- Loading: a file of counted stock, against one COPY and one merge
+
+STAGED = """
+CREATE TEMP TABLE staged (sku text, warehouse text, on_hand bigint) ON COMMIT DROP
+"""
+MERGE = """
+WITH stated AS (
+    SELECT level.id, level.variant_id, level.location_id, staged.on_hand, level.on_hand AS before
+      FROM staged JOIN catalog_variant variant ON variant.sku = staged.sku
+      JOIN stock_warehouse warehouse ON warehouse.code = staged.warehouse
+      JOIN stock_location location ON location.warehouse_id = warehouse.id AND location.is_default
+      JOIN stock_level level ON level.variant_id = variant.id AND level.location_id = location.id
+       AND level.batch_id IS NULL AND level.condition = 'sellable' AND level.owner_id IS NULL
+), booked AS (
+    INSERT INTO stock_movement (variant_id, quantity, from_location_id, from_condition, to_location_id, to_condition,
+        kind, reason, reference, actor, request_id, occurred_at, recorded_at)
+    SELECT variant_id, abs(on_hand - before), -3, '', location_id, 'sellable', 'adjustment', 'stock file', '', 'job:bench',
+           '', now(), now() FROM stated WHERE on_hand <> before
+)
+UPDATE stock_level level SET on_hand = stated.on_hand, version = version + 1, updated_at = now()
+  FROM stated WHERE level.id = stated.id AND level.on_hand <> stated.on_hand
+"""
+
+
+def write_stock_file(path: Path, rows: int, add: int) -> int:
+    """A file that finds `add` units more on the default bins of untracked products; how many rows it has."""
+    with connection.cursor() as cursor, path.open("w") as handle:
+        handle.write("productId,warehouseLocation,inventoryLevel\n")
+        cursor.execute(
+            """
+            SELECT variant.sku || ',' || warehouse.code || ',' || level.on_hand + %s
+              FROM stock_level level JOIN catalog_variant variant ON variant.id = level.variant_id
+              JOIN stock_location location ON location.id = level.location_id AND location.is_default
+              JOIN stock_warehouse warehouse ON warehouse.id = location.warehouse_id
+             WHERE level.batch_id IS NULL AND level.condition = 'sellable' AND variant.tracking = 'none'
+             ORDER BY level.id LIMIT %s
+            """,
+            [add, rows],
+        )
+        lines = [row[0] for row in cursor.fetchall()]
+        handle.write("\n".join(lines) + "\n")
+    return len(lines)
+
+
+def load_ours(path: Path) -> None:
+    report = StockFile(actor=ACTOR, at=timezone.now()).load(path)
+    if report.refusals:
+        raise RuntimeError(report.refusals[0])
+
+
+def load_bare(path: Path) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(STAGED)
+        with cursor.cursor.copy("COPY staged FROM STDIN (FORMAT csv, HEADER)") as copy:
+            copy.write(path.read_bytes())
+        cursor.execute("ANALYZE staged")
+        cursor.execute(MERGE)
+
+
+def timed_load(load: Callable[[Path], None], rows: int) -> float:
+    """Rows a second of one file in which every row changes its level."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stock.csv"
+        count = write_stock_file(path, rows, add=1)
+        began = time.monotonic()
+        load(path)
+        return count / (time.monotonic() - began)
+
+
 # -- The measures
 
 
@@ -371,6 +438,14 @@ def run(*, size: Size, seconds: float, turns: int, only: Sequence[str], say: Cal
         )  # fmt: skip
         asking.dismiss()
         reading.dismiss()
+    rows = min(size.levels, 200_000)
+    if wanted(name := f"load a file of up to {rows:,} counted places"):
+        with database(large):
+            yield measure(
+                name=name, beside="one COPY and one merge with ledger rows, without events", reach="0.8",
+                turns=max(1, turns // 2), ours=lambda: timed_load(load_ours, rows),
+                other=lambda: timed_load(load_bare, rows),
+            )  # fmt: skip
     if wanted(name := f"reserve at {size.levels:,} levels"):
         prepare(small, SMALL, say)
         here, there = Crew(large, "reserve one", processes=1), Crew(small, "reserve one", processes=1)

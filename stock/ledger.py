@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -307,6 +307,39 @@ def _columns(lines: Sequence[NewLine]) -> list[Any]:
         prepared.bigints(levels),
         prepared.bigints(levels.values()),
     ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """What somebody says lies sellable in a warehouse's default bin."""
+
+    sku: str
+    warehouse_code: str
+    batch_number: str
+    expires_on: date | None
+    on_hand: int
+    reason: str
+
+
+def state(rows: Sequence[Stated], *, actor: Actor, at: datetime) -> list[str | None]:
+    """Book the differences to what many rows say, in one statement: `changed`, `unchanged`, or None.
+
+    None is for a row that is not plain (unknown product, warehouse or batch, other tracking, less than is
+    promised) and was left alone. No two rows may name the same place. Locks the levels in id order.
+    """
+    columns = [
+        [row.sku for row in rows],
+        [row.warehouse_code for row in rows],
+        [row.batch_number for row in rows],
+        [row.expires_on for row in rows],
+        prepared.bigints(row.on_hand for row in rows),
+        [row.reason for row in rows],
+    ]
+    [(outcomes,)] = prepared.fetch(
+        "SELECT stock_state(%s::text[], %s::text[], %s::text[], %s::date[], %s::bigint[], %s::text[], %s, %s, %s)",
+        [*columns, actor.label, actors.current_request_id(), at],
+    )
+    return outcomes  # type: ignore[no-any-return]
 
 
 def promise(changes: Mapping[int, int], *, actor: Actor, at: datetime) -> None:

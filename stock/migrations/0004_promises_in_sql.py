@@ -253,7 +253,82 @@ BEGIN
     END IF;
 END $$;
 """
+# Many counted places at once. Only what is plain: a known product and warehouse, a known batch or none, tracked
+# so, and no less than is promised. Everything else answers null and is left to Python, row by row.
+STATE = """
+CREATE FUNCTION stock_state(
+    p_skus text[], p_warehouses text[], p_batches text[], p_expiries date[], p_on_hand bigint[], p_reasons text[],
+    p_actor text, p_request_id text, p_at timestamptz
+) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_changed bigint[];
+BEGIN
+    CREATE TEMP TABLE IF NOT EXISTS stock_stated (
+        place integer, variant_id bigint, location_id bigint, batch_id bigint, on_hand bigint, reason text,
+        level_id bigint
+    ) ON COMMIT DELETE ROWS;
+    DELETE FROM stock_stated;
+    INSERT INTO stock_stated
+    SELECT row.place, variant.id, location.id, batch.id, row.on_hand, row.reason, level.id
+      FROM unnest(p_skus, p_warehouses, p_batches, p_expiries, p_on_hand, p_reasons) WITH ORDINALITY
+        AS row (sku, warehouse, batch, expires_on, on_hand, reason, place)
+      JOIN catalog_variant variant ON variant.sku = row.sku AND NOT variant.is_parent
+      JOIN stock_warehouse warehouse ON warehouse.code = row.warehouse
+      JOIN stock_location location ON location.warehouse_id = warehouse.id AND location.is_default
+      LEFT JOIN stock_batch batch ON batch.variant_id = variant.id AND batch.number = row.batch
+      LEFT JOIN stock_level level ON level.variant_id = variant.id AND level.location_id = location.id
+       AND level.batch_id IS NOT DISTINCT FROM batch.id AND level.condition = 'sellable' AND level.owner_id IS NULL
+     WHERE CASE WHEN row.batch = '' THEN variant.tracking = 'none' AND row.expires_on IS NULL
+                ELSE variant.tracking <> 'serial' AND batch.id IS NOT NULL
+                     AND (row.expires_on IS NULL OR row.expires_on = batch.expires_on) END
+       AND (level.id IS NOT NULL OR NOT EXISTS (SELECT FROM catalog_kitcomponent WHERE kit_id = variant.id));
+
+    -- Who makes a level holds its batch and its product meanwhile; see stock/ledger.py.
+    PERFORM FROM stock_batch WHERE id IN (SELECT batch_id FROM stock_stated WHERE level_id IS NULL) ORDER BY id FOR SHARE;
+    PERFORM FROM catalog_variant WHERE id IN (SELECT variant_id FROM stock_stated WHERE level_id IS NULL)
+      ORDER BY id FOR KEY SHARE;
+    INSERT INTO stock_level (variant_id, location_id, batch_id, condition, on_hand, reserved, version, updated_at)
+    SELECT variant_id, location_id, batch_id, 'sellable', 0, 0, 0, clock_timestamp()
+      FROM stock_stated WHERE level_id IS NULL ORDER BY variant_id, location_id, batch_id
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        UPDATE stock_stated stated SET level_id = level.id FROM stock_level level
+         WHERE stated.level_id IS NULL AND level.variant_id = stated.variant_id
+           AND level.location_id = stated.location_id AND level.batch_id IS NOT DISTINCT FROM stated.batch_id
+           AND level.condition = 'sellable' AND level.owner_id IS NULL;
+    END IF;
+    PERFORM FROM stock_level WHERE id IN (SELECT level_id FROM stock_stated) ORDER BY id FOR NO KEY UPDATE;
+
+    DELETE FROM stock_stated stated USING stock_level level
+     WHERE level.id = stated.level_id AND stated.on_hand < level.reserved;
+    INSERT INTO stock_movement
+        (variant_id, batch_id, quantity, from_location_id, from_condition, to_location_id, to_condition, kind, reason,
+         reference, actor, request_id, occurred_at, recorded_at)
+    SELECT stated.variant_id, stated.batch_id, abs(stated.on_hand - level.on_hand),
+           CASE WHEN stated.on_hand > level.on_hand THEN -3 ELSE stated.location_id END,
+           CASE WHEN stated.on_hand > level.on_hand THEN '' ELSE 'sellable' END,
+           CASE WHEN stated.on_hand > level.on_hand THEN stated.location_id ELSE -4 END,
+           CASE WHEN stated.on_hand > level.on_hand THEN 'sellable' ELSE '' END,
+           'adjustment', stated.reason, '', p_actor, p_request_id, p_at, clock_timestamp()
+      FROM stock_stated stated JOIN stock_level level ON level.id = stated.level_id
+     WHERE stated.on_hand <> level.on_hand ORDER BY stated.place;
+    WITH changed AS (
+        UPDATE stock_level level SET on_hand = stated.on_hand, version = level.version + 1, updated_at = clock_timestamp()
+          FROM stock_stated stated WHERE level.id = stated.level_id AND level.on_hand <> stated.on_hand
+        RETURNING level.id
+    ) SELECT coalesce(array_agg(id), '{}') INTO v_changed FROM changed;
+    PERFORM stock_tell(v_changed, p_actor, p_request_id, p_at);
+
+    RETURN ARRAY(
+        SELECT CASE WHEN stated.place IS NULL THEN NULL WHEN changed.id IS NOT NULL THEN 'changed'
+                    ELSE 'unchanged' END
+          FROM generate_series(1, cardinality(p_skus)) AS place LEFT JOIN stock_stated stated USING (place)
+          LEFT JOIN unnest(v_changed) AS changed (id) ON changed.id = stated.level_id
+         ORDER BY place);
+END $$;
+"""
 UNDO = """
+DROP FUNCTION stock_state;
 DROP FUNCTION stock_reserve; DROP FUNCTION stock_keep; DROP FUNCTION stock_tell; DROP FUNCTION stock_level_told;
 DROP FUNCTION stock_is_sellable;
 """
@@ -288,6 +363,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(ROOM, NO_ROOM),
         migrations.RunSQL(GUARDS, NO_GUARDS),
-        migrations.RunSQL([SELLABLE, LEVEL, TELL, KEEP, RESERVE], UNDO),
+        migrations.RunSQL([SELLABLE, LEVEL, TELL, KEEP, RESERVE, STATE], UNDO),
         migrations.RunPython(add_rows, migrations.RunPython.noop),
     ]
