@@ -78,8 +78,8 @@ class RealStock(Conflict):
     title = "There is real stock in this database"
 
 
-class NothingToDo(Exception):  # noqa: N818  no error: the dice fell on a verb that has no object yet
-    pass
+class NothingToDo(Exception):
+    """The dice fell on a verb that has no object yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +194,8 @@ class Worker:
 
     def batch(self) -> Batch:
         rows = Batch.objects.filter(variant=self.dice.choice(self.world.variants[::5]))
-        return self.one_of(list(rows))
+        chosen: Batch = self.one_of(list(rows))
+        return chosen
 
     def one_of(self, rows: Sequence[Any]) -> Any:
         if not rows:
@@ -209,8 +210,8 @@ class Worker:
             del self.own[at]
             return chosen
         rows = Reservation.objects.open().filter(expires_at__isnull=is_held).order_by("-pk")
-        chosen = self.one_of(list(rows[:40]))
-        return chosen  # type: ignore[no-any-return]
+        found: Reservation = self.one_of(list(rows[:40]))
+        return found
 
     # -- Promises
 

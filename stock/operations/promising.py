@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,18 +90,19 @@ def kits_among(wishes: Iterable[Wish]) -> dict[int, list[KitComponent]]:
     return dict(found)
 
 
-def decide(*, wish: Wish, rows: Sequence[Row], taken: dict[int, int]) -> list[Plan]:
+def decide(*, wish: Wish, rows: Sequence[Row], taken: dict[int, int], held: Container[int]) -> list[Plan]:
     """A plan for each row; a kit's own row has an empty one. `taken` is what earlier wishes took, by level.
 
-    Looks, and does not lock. Raises InsufficientStock unless the wish is content with less.
+    Looks, and does not lock: of the levels `held` only, since one that was made after these were locked is
+    anybody's. Raises InsufficientStock unless the wish is content with less.
     """
     stocked = [row for row in rows if not row.is_kit]
     offers, limits = _offers({row.variant_id for row in stocked}, wish)
-    left: Sequence[allocation.Candidate] = (
-        [replace(offer, available=offer.available - taken.get(offer.level_id, 0)) for offer in offers]
-        if taken
-        else offers
-    )
+    left: Sequence[allocation.Candidate] = [
+        replace(offer, available=offer.available - taken[offer.level_id]) if offer.level_id in taken else offer
+        for offer in offers
+        if offer.level_id in held
+    ]
     plans = iter(allocation.allocate([row.demand for row in stocked], left, limits=limits))
     decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
     if any(plan.missing for plan in decided) and (wish.is_all_or_nothing or not any(plan.picks for plan in decided)):

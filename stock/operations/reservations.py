@@ -6,14 +6,15 @@ Lock order of the house: order, then reservation, then levels by id. A reservati
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import DateTimeField, F, Func
 
 from partners import outbox
@@ -21,7 +22,7 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
 from stock import ledger, queries
-from stock.models import Allocation, Level, Reservation
+from stock.models import Allocation, Level, Reservation, ReservationLine
 from stock.operations import departures, promising
 from stock.operations.departures import Departure
 from stock.operations.promising import InsufficientStock, Wanted, Wish
@@ -124,7 +125,12 @@ def reserve_together(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | 
 
 
 def _reserve_at_once(wish: Wish) -> Reservation | None:
-    """The common case in one statement; None where it takes a closer look."""
+    """The common case in one statement; None where it takes a closer look.
+
+    Within a larger transaction a try that failed is taken back: it may have locked a level, and whoever then
+    locks all of them in id order must not hold one already.
+    """
+    before = transaction.savepoint() if connection.in_atomic_block else None
     made = ledger.reserve(
         wish.header,
         variant_ids=(line.variant.pk for line in wish.wanted),
@@ -132,6 +138,8 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
         quantities=(line.quantity for line in wish.wanted),
         granted_warehouses=wish.partner.granted_warehouses if wish.partner else None,
     )
+    if made is None and before is not None:
+        transaction.savepoint_rollback(before)
     return _as_made(wish.header, *made) if made else None
 
 
@@ -144,19 +152,29 @@ def _reserve_under_locks(wish: Wish) -> tuple[Reservation, bool]:
 
 
 def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
-    """Claim all references, lock all levels, then decide one wish after the other and write once."""
+    """Claim all references, lock all levels, then decide one wish after the other and write once.
+
+    The references are claimed in an order of their own, since two groups may hold the same ones.
+    """
     outcomes: dict[int, tuple[Reservation, bool] | Problem] = {}
-    claimed: list[int] = []
-    for place, wish in enumerate(wishes):
+    run_out: dict[int, Reservation] = {}
+    for place in sorted(range(len(wishes)), key=lambda place: _name_of(wishes[place])):
         try:
-            outcomes[place], is_claimed = _claim_or_find(wish)
+            reservation, found = _claim_or_find(wishes[place])
         except Problem as problem:
-            outcomes[place], is_claimed = problem, False
-        if is_claimed:
-            claimed.append(place)
+            outcomes[place] = problem
+            continue
+        outcomes[place] = (reservation, found != Found.EARLIER)
+        if found == Found.RUN_OUT:
+            run_out[place] = reservation
+    claimed = [place for place in range(len(wishes)) if _is_new(outcomes[place])]
     kits = promising.kits_among(wishes[place] for place in claimed)
     rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in claimed}
-    ledger.lock_variants({row.variant_id for found in rows.values() for row in found})
+    held = ledger.lock_variants(
+        {row.variant_id for found in rows.values() for row in found} | _variants_of(run_out.values())
+    )
+    for place, earlier in run_out.items():
+        outcomes[place] = (_take_name_over(wishes[place].header, earlier, held), True)
     lines: list[ledger.NewLine] = []
     reservation_ids: list[int] = []
     taken: dict[int, int] = defaultdict(int)
@@ -165,7 +183,8 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     def write() -> None:
         if lines:
             first = wishes[claimed[0]].header
-            ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at)
+            if ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at) is None:
+                raise InsufficientStock("What was picked went off sale at that moment. Ask again.", shortages=[])
         for written in (lines, reservation_ids, taken):
             written.clear()
 
@@ -174,7 +193,7 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
         if len(claimed) > 1 and promising.has_rules(rows=rows[place]):
             write()  # what the wishes before got counts in the rules
         try:
-            plans = promising.decide(wish=wishes[place], rows=rows[place], taken=taken)
+            plans = promising.decide(wish=wishes[place], rows=rows[place], taken=taken, held=held.keys())
         except InsufficientStock as problem:
             outcomes[place] = problem
             refused.append(reservation.pk)
@@ -188,12 +207,32 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     return [outcomes[place] for place in range(len(wishes))]
 
 
-def _claim_or_find(wish: Wish) -> tuple[tuple[Reservation, bool], bool]:
-    """The reservation of this reference, whether it is new; and once more whether its claim is ours to fill."""
+class Found(enum.Enum):
+    """What a claim of a reference came to."""
+
+    NEW = enum.auto()
+    EARLIER = enum.auto()
+    RUN_OUT = enum.auto()
+
+
+def _name_of(wish: Wish) -> tuple[int, str]:
+    return wish.header.partner_id or 0, wish.header.reference
+
+
+def _is_new(outcome: tuple[Reservation, bool] | Problem) -> bool:
+    return not isinstance(outcome, Problem) and outcome[1]
+
+
+def _claim_or_find(wish: Wish) -> tuple[Reservation, Found]:
+    """The reservation of this reference, ours to fill if it is new. Raises ReferenceReused.
+
+    One that has run out and is not swept yet is locked and answered as it is: its levels are locked together
+    with those of the wish, and only then does it end.
+    """
     header = wish.header
     while True:
         if made := ledger.claim(header):
-            return (_as_made(header, *made), True), True
+            return _as_made(header, *made), Found.NEW
         living = Reservation.objects.lock().filter(
             partner=header.partner_id,
             reference=header.reference,
@@ -201,14 +240,25 @@ def _claim_or_find(wish: Wish) -> tuple[tuple[Reservation, bool], bool]:
         )
         earlier = living.first()
         if earlier is not None and _has_run_out(earlier):
-            _expire(earlier, actor=header.actor, at=header.at)
-        elif earlier is not None:
+            return earlier, Found.RUN_OUT
+        if earlier is not None:
             if earlier.fingerprint != header.fingerprint:
                 raise ReferenceReused(
                     f"The reference {header.reference} stands for a reservation of other lines.",
                     reservationId=str(earlier.public_id),
                 )
-            return (earlier, False), False
+            return earlier, Found.EARLIER
+
+
+def _variants_of(kept: Collection[Reservation]) -> set[int]:
+    lines = ReservationLine.objects.filter(reservation__in=kept)
+    return set(lines.values_list("variant", flat=True)) if kept else set()
+
+
+def _take_name_over(header: ledger.Claim, earlier: Reservation, held: Iterable[int]) -> Reservation:
+    """End what has run out, and claim its reference: whoever else wants it waits for the one we hold."""
+    _expire(earlier, held=held, actor=header.actor, at=header.at)
+    return _as_made(header, *ledger.claim(header))  # type: ignore[misc]  # never None, see above
 
 
 def _as_made(header: ledger.Claim, made_id: int, expires_at: datetime | None) -> Reservation:
@@ -285,14 +335,19 @@ def release(*, reservation: Reservation, actor: Actor, at: datetime, by_order: b
 @transaction.atomic
 def expire_due(*, actor: Actor, at: datetime, limit: int = 200) -> int:
     """End what has run out by the database's clock, skipping what somebody holds; return how many."""
-    due = (
+    due = list(
         Reservation.objects.open()
         .filter(expires_at__lte=Func(function="clock_timestamp", output_field=DateTimeField()))
         .order_by("expires_at")
         .select_for_update(no_key=True, skip_locked=True, of=("self",))[:limit]
     )
-    ended = [_expire(reservation, actor=actor, at=at) for reservation in sorted(due, key=lambda row: row.pk)]
-    return len(ended)
+    # All their levels at once: one reservation after the other would not be in id order.
+    held: set[int] = set()
+    while wanted := queries.levels_keeping(reservation_ids=[row.pk for row in due]) - held:
+        held |= ledger.lock(wanted).keys()
+    for reservation in due:
+        _expire(reservation, held=held, actor=actor, at=at)
+    return len(due)
 
 
 @transaction.atomic
@@ -324,11 +379,13 @@ def consume(
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "shipped from")
     parts = [departures.parts_of(departure) for departure in leaving]
-    levels = ledger.lock_variants({part.line.variant_id for found in parts for part in found})
-    _open_allocations(locked, levels)
+    # Of all lines, though few may leave: what is promised lies on levels of these.
+    levels = ledger.lock_variants(_variants_of([locked]))
+    held = levels.keys() | {row.level_id for row in _open_allocations(locked, levels)}
     # One after the other: two departures of one line must not count on the same units.
     taken = [
-        [pick for part in found for pick in departures.take(departure=part, actor=actor, at=at)] for found in parts
+        [pick for part in found for pick in departures.take(departure=part, held=held, actor=actor, at=at)]
+        for found in parts
     ]
     departures.leave(
         picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at,
@@ -361,8 +418,8 @@ def _has_run_out(reservation: Reservation) -> bool:
     return is_open and reservation.expires_at is not None and reservation.expires_at <= queries.database_now()
 
 
-def _expire(reservation: Reservation, *, actor: Actor, at: datetime) -> Reservation:
-    _free(_open_allocations(reservation), actor=actor, at=at)
+def _expire(reservation: Reservation, *, held: Iterable[int], actor: Actor, at: datetime) -> Reservation:
+    _free(_open_allocations(reservation, held), actor=actor, at=at)
     outbox.record(
         "reservation.expired",
         subject=f"reservation/{reservation.public_id}",
@@ -391,7 +448,7 @@ def _open_allocations(reservation: Reservation, held: Iterable[int] = ()) -> lis
     locked = set(held)
     kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
     while True:
-        if wanted := queries.levels_keeping(reservation_id=reservation.pk) - locked:
+        if wanted := queries.levels_keeping(reservation_ids=[reservation.pk]) - locked:
             locked |= ledger.lock(wanted).keys()
         rows = list(kept.select_related("level", "line").order_by("id"))
         if {row.level_id for row in rows} <= locked:
