@@ -209,8 +209,11 @@ class Worker:
             chosen = self.own[at]
             del self.own[at]
             return chosen
-        rows = Reservation.objects.open().filter(expires_at__isnull=is_held).order_by("-pk")
-        found: Reservation = self.one_of(list(rows[:40]))
+        living = Reservation.objects.open().filter(
+            reference__startswith=f"{self.world.name}-", expires_at__isnull=is_held
+        )
+        at = self.dice.randrange(40)
+        found: Reservation = self.one_of(list(living.order_by("-pk")[at : at + 1]))
         return found
 
     # -- Promises
@@ -565,6 +568,8 @@ def run(*, world: str, plan: Plan, folder: Path, progress: Callable[[int], Any] 
             deaths += [f"a worker ended by itself with {one.exitcode}" for one in living if one.exitcode is not None]
             if share >= 1 or deaths:
                 break
+    except KeyboardInterrupt:
+        pass  # what was done until now is proved all the same
     finally:
         stop.value = 1
         for one in living:
