@@ -130,7 +130,7 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
     Within a larger transaction a try that failed is taken back: it may have locked a level, and whoever then
     locks all of them in id order must not hold one already.
     """
-    before = transaction.savepoint() if connection.in_atomic_block else None
+    before = transaction.savepoint_create() if connection.in_atomic_block else None
     made = ledger.reserve(
         wish.header,
         variant_ids=(line.variant.pk for line in wish.wanted),
