@@ -238,6 +238,7 @@ def claim(headers: Sequence[Claim]) -> dict[UUID, tuple[int, datetime | None]]:
                clock_timestamp() + c.seconds * interval '1 second', 0, c.actor, 1, c.at
           FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::text[],
                       %s::timestamptz[]) AS c (public_id, partner_id, reference, channel, fingerprint, seconds, actor, at)
+         ORDER BY c.partner_id NULLS FIRST, c.reference COLLATE "C"
         ON CONFLICT DO NOTHING RETURNING public_id, id, expires_at
         """,
         columns,

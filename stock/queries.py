@@ -141,17 +141,17 @@ KEEPING = """
       JOIN stock_level other ON other.variant_id = level.variant_id AND other.condition = level.condition
        AND other.batch_id IS NOT DISTINCT FROM level.batch_id AND other.owner_id IS NOT DISTINCT FROM level.owner_id
       JOIN stock_location beside ON beside.id = other.location_id AND beside.warehouse_id = bin.warehouse_id
-     WHERE line.reservation_id = %s
+     WHERE line.reservation_id = ANY(%s)
 """
 
 
-def levels_keeping(*, reservation_id: int) -> set[int]:
-    """The levels that keep units for a reservation, and the other bins a move could take these promises to.
+def levels_keeping(*, reservation_ids: Iterable[int]) -> set[int]:
+    """The levels that keep units for these reservations, and the other bins a move could take the promises to.
 
-    One query, by the reservation's lines and the index level_one_per_place.
+    One query, by the reservations' lines and the index level_one_per_place.
     """
     with connection.cursor() as cursor:
-        cursor.execute(KEEPING, [reservation_id])
+        cursor.execute(KEEPING, [list(reservation_ids)])
         return {row[0] for row in cursor.fetchall()}
 
 

@@ -6,7 +6,7 @@ Works under the locks of its caller, `reservations`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -52,9 +52,10 @@ def parts_of(departure: Departure) -> list[Departure]:
     ] or [departure]
 
 
-def take(*, departure: Departure, actor: Actor, at: datetime) -> Picks:
+def take(*, departure: Departure, held: Container[int], actor: Actor, at: datetime) -> Picks:
     """The allocations a departure uses up; promises made elsewhere are moved to where the goods leave.
 
+    Only to levels the caller has `held`: one that was made since it locked them is anybody's.
     Raises InsufficientStock when the line has less promised than leaves, or the other place less free.
     """
     kept = list(
@@ -75,7 +76,7 @@ def take(*, departure: Departure, actor: Actor, at: datetime) -> Picks:
                 left -= units
         if left:
             given_up = [(row, open_units[row.pk]) for row in kept if open_units[row.pk]]
-            moved = _move_promise(departure, is_here, given_up, left, actor=actor, at=at)
+            moved = _move_promise(departure, is_here, given_up, left, held, actor=actor, at=at)
             for row, units in given_up:
                 open_units[row.pk] -= min(units, left)
                 left -= min(units, left)
@@ -154,13 +155,20 @@ def _is_at(level: Level, departure: Departure) -> bool:
 
 
 def _move_promise(
-    departure: Departure, is_here: IsHere, given_up: Picks, quantity: int, *, actor: Actor, at: datetime
+    departure: Departure,
+    is_here: IsHere,
+    given_up: Picks,
+    quantity: int,
+    held: Container[int],
+    *,
+    actor: Actor,
+    at: datetime,
 ) -> Picks:
     """Promise `quantity` units where the goods leave, and give up as many elsewhere."""
     line = departure.line
     offers = queries.candidates(variant_ids=[line.variant_id], partner=line.reservation.partner, at=at)
     rows = Level.objects.select_related("location", "batch").in_bulk([offer.level_id for offer in offers])
-    here = [offer for offer in offers if is_here(rows[offer.level_id])]
+    here = [offer for offer in offers if offer.level_id in held and is_here(rows[offer.level_id])]
     [plan] = allocation.allocate([allocation.Demand(variant_id=line.variant_id, quantity=quantity)], here)
     if plan.missing:
         raise _short(departure, departure.quantity - plan.missing)

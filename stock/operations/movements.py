@@ -180,12 +180,11 @@ def _post_fact(posting: ledger.Posting, *, actor: Actor, at: datetime) -> list[i
     """Book what happened; where it takes promised units, break the youngest promises first."""
     source = posting.source
     if not source.is_virtual:
-        [level_id] = ledger.ensure([posting.side(source)])
-        target_key = posting.side(posting.target)
-        others = [] if posting.target.is_virtual else ledger.ensure([target_key])
-        level = ledger.lock([level_id, *others])[level_id]
+        sides = [posting.side(place) for place in (source, posting.target) if not place.is_virtual]
+        levels = {level.key: level for level in ledger.lock(ledger.ensure(sides)).values()}
+        level = levels[posting.side(source)]
         if level.available < posting.quantity <= level.on_hand:
-            shortages.break_promises(level_id=level_id, quantity=posting.quantity - level.available, actor=actor, at=at)
+            shortages.break_promises(level_id=level.id, quantity=posting.quantity - level.available, actor=actor, at=at)
         if posting.kind == Kind.LIFT:
             blocks.check_released(batch_ids=[posting.batch_id])
     return ledger.post([posting], actor=actor, at=at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,11 @@ class Wish:
     partner: Partner | None
     is_all_or_nothing: bool
     header: ledger.Claim
+
+    @property
+    def name(self) -> tuple[int, str]:
+        """What may be claimed once only, as things in order."""
+        return self.header.partner_id or 0, self.header.reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +96,15 @@ def kits_among(wishes: Iterable[Wish]) -> dict[int, list[KitComponent]]:
 
 
 class Desk:
-    """What is left to promise while wish after wish is granted, read once for all. The caller holds the locks."""
+    """What is left to promise while wish after wish is granted, read once for all.
 
-    def __init__(self, variant_ids: Iterable[int]) -> None:
+    The caller holds the locks of the levels `held`; only these count, since one that was made after they were
+    locked is anybody's.
+    """
+
+    def __init__(self, variant_ids: Iterable[int], held: Container[int]) -> None:
         self.variant_ids = sorted(set(variant_ids))
+        self.held = held
         self.has_rules = bool(availability.rules_of(self.variant_ids))
         """Then what others hold counts, and each wish is to be written before the next is decided."""
         self._offers: dict[int | None, list[queries.Offer]] = {}
@@ -123,25 +133,24 @@ class Desk:
         """What this partner may be promised; the same for all its wishes."""
         partner_id = wish.partner.pk if wish.partner else None
         if partner_id not in self._offers:
-            self._offers[partner_id] = queries.candidates(
-                variant_ids=self.variant_ids, partner=wish.partner, at=wish.header.at
-            )
+            self._offers[partner_id] = self._look(self.variant_ids, wish)
         return self._offers[partner_id]
 
     def _ruled(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
         """What may be picked, and how far: the same answer of availability that a partner gets."""
-        at, partner = wish.header.at, wish.partner
-        asker = availability.Asker(partner=partner, channel=wish.header.channel, at=at)
+        asker = availability.Asker(partner=wish.partner, channel=wish.header.channel, at=wish.header.at)
         answers = availability.available(variant_ids=self.variant_ids, asker=asker)
         days: dict[int, list[int]] = defaultdict(list)
         for variant_id, minimum_days in availability.minimum_days(variant_ids=self.variant_ids, asker=asker).items():
             days[minimum_days].append(variant_id)
-        offers = [
-            offer
-            for minimum_days, ids in days.items()
-            for offer in queries.candidates(variant_ids=ids, partner=partner, at=at, minimum_days=minimum_days)
-        ]
+        offers = [offer for minimum_days, ids in days.items() for offer in self._look(ids, wish, minimum_days)]
         return offers, availability.limits(answers)
+
+    def _look(self, variant_ids: Iterable[int], wish: Wish, minimum_days: int = 0) -> list[queries.Offer]:
+        found = queries.candidates(
+            variant_ids=variant_ids, partner=wish.partner, at=wish.header.at, minimum_days=minimum_days
+        )
+        return [offer for offer in found if offer.level_id in self.held]
 
 
 def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> list[ledger.NewLine]:

@@ -10,11 +10,11 @@ import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import DateTimeField, F, Func
 
 from partners import outbox
@@ -22,7 +22,7 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
 from stock import ledger, queries
-from stock.models import Allocation, Level, Reservation
+from stock.models import Allocation, Level, Reservation, ReservationLine
 from stock.operations import departures, promising
 from stock.operations.departures import Departure
 from stock.operations.promising import InsufficientStock, Wanted, Wish
@@ -125,7 +125,12 @@ def reserve_together(*, wishes: Sequence[Wish]) -> list[tuple[Reservation, bool]
 
 
 def _reserve_at_once(wish: Wish) -> Reservation | None:
-    """The common case in one statement; None where it takes a closer look."""
+    """The common case in one statement; None where it takes a closer look.
+
+    Within a larger transaction a try that failed is taken back: it may have locked a level, and whoever then
+    locks all of them in id order must not hold one already.
+    """
+    before = transaction.savepoint_create() if connection.in_atomic_block else None
     made = ledger.reserve(
         wish.header,
         variant_ids=(line.variant.pk for line in wish.wanted),
@@ -133,6 +138,8 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
         quantities=(line.quantity for line in wish.wanted),
         granted_warehouses=wish.partner.granted_warehouses if wish.partner else None,
     )
+    if made is None and before is not None:
+        transaction.savepoint_rollback(before)
     return _as_made(wish.header, *made) if made else None
 
 
@@ -148,23 +155,37 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     """Claim all references, lock all levels, then decide one wish after the other and write once."""
     if not wishes:
         return []
+    outcomes: dict[int, tuple[Reservation, bool] | Problem] = {}
+    run_out: dict[int, Reservation] = {}
     made = ledger.claim([wish.header for wish in wishes])
-    outcomes: list[tuple[Reservation, bool] | Problem | None] = []
-    for wish in wishes:
-        claimed = made.get(wish.header.public_id)
-        outcomes.append((_as_made(wish.header, *claimed), True) if claimed else _found_or_made(wish))
-    new = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, tuple) and outcome[1]]
+    # By name, as they were claimed: two groups may hold the same references.
+    for place in sorted(range(len(wishes)), key=lambda place: wishes[place].name):
+        header = wishes[place].header
+        if claimed := made.get(header.public_id):
+            outcomes[place] = _as_made(header, *claimed), True
+            continue
+        try:
+            earlier, is_run_out = _standing(header)
+        except Problem as refusal:
+            outcomes[place] = refusal
+            continue
+        outcomes[place] = earlier, is_run_out
+        if is_run_out:
+            run_out[place] = earlier
+    new = [place for place in range(len(wishes)) if not isinstance(found := outcomes[place], Problem) and found[1]]
     kits = promising.kits_among(wishes[place] for place in new)
     rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in new}
     variant_ids = {row.variant_id for found in rows.values() for row in found}
-    ledger.lock_variants(variant_ids)
-    desk = promising.Desk(variant_ids)
+    held = ledger.lock_variants(variant_ids | _variants_of(run_out.values())).keys()
+    for place, earlier in run_out.items():
+        outcomes[place] = _take_name_over(wishes[place].header, earlier, held), True
+    desk = promising.Desk(variant_ids, held)
     kept = _Kept()
     for place in new:
-        reservation = cast(tuple[Reservation, bool], outcomes[place])[0]
         if desk.has_rules and kept.lines:
             kept.write(wishes[place].header)  # what the wishes before got counts in the rules
-            desk = promising.Desk(variant_ids)
+            desk = promising.Desk(variant_ids, held)
+        reservation = cast(tuple[Reservation, bool], outcomes[place])[0]
         try:
             plans = desk.decide(wishes[place], rows[place])
         except InsufficientStock as refusal:
@@ -174,7 +195,7 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
             kept.lines += promising.lines_of(rows=rows[place], plans=plans, offset=len(kept.lines))
             kept.reservation_ids += [reservation.pk] * len(plans)
     kept.write(wishes[0].header)
-    return cast(list[tuple[Reservation, bool] | Problem], outcomes)
+    return [outcomes[place] for place in range(len(wishes))]
 
 
 class _Kept:
@@ -188,16 +209,19 @@ class _Kept:
     def write(self, header: ledger.Claim) -> None:
         if self.refused:
             Reservation.objects.filter(pk__in=self.refused).delete()
-        if self.lines:
-            written = ledger.keep(self.lines, reservation_ids=self.reservation_ids, actor=header.actor, at=header.at)
-            if written is None:
-                raise RuntimeError("What was decided under the locks no longer stands.")
+        if self.lines and not ledger.keep(
+            self.lines, reservation_ids=self.reservation_ids, actor=header.actor, at=header.at
+        ):
+            raise InsufficientStock("What was picked went off sale at that moment. Ask again.", shortages=[])
         self.lines, self.reservation_ids, self.refused = [], [], []
 
 
-def _found_or_made(wish: Wish) -> tuple[Reservation, bool] | Problem:
-    """The reservation that has the reference already; or, where that has just run out, a new claim."""
-    header = wish.header
+def _standing(header: ledger.Claim) -> tuple[Reservation, bool]:
+    """The reservation that has the reference, locked, and whether it has run out. Raises ReferenceReused.
+
+    One that has run out and is not swept yet is answered as it is: its levels are locked together with those
+    of the wish, and only then does it end.
+    """
     while True:
         living = Reservation.objects.lock().filter(
             partner=header.partner_id,
@@ -206,16 +230,30 @@ def _found_or_made(wish: Wish) -> tuple[Reservation, bool] | Problem:
         )
         earlier = living.first()
         if earlier is not None and _has_run_out(earlier):
-            _expire(earlier, actor=header.actor, at=header.at)
-        elif earlier is not None:
-            if earlier.fingerprint == header.fingerprint:
-                return earlier, False
-            return ReferenceReused(
-                f"The reference {header.reference} stands for a reservation of other lines.",
-                reservationId=str(earlier.public_id),
-            )
+            return earlier, True
+        if earlier is not None:
+            if earlier.fingerprint != header.fingerprint:
+                raise ReferenceReused(
+                    f"The reference {header.reference} stands for a reservation of other lines.",
+                    reservationId=str(earlier.public_id),
+                )
+            return earlier, False
+        # It ended while we looked. Whoever claims it now holds it until the end, and so do we.
         if made := ledger.claim([header]):
             return _as_made(header, *made[header.public_id]), True
+
+
+def _variants_of(kept: Collection[Reservation]) -> set[int]:
+    lines = ReservationLine.objects.filter(reservation__in=kept)
+    return set(lines.values_list("variant", flat=True)) if kept else set()
+
+
+def _take_name_over(header: ledger.Claim, earlier: Reservation, held: Iterable[int]) -> Reservation:
+    """End what has run out, and claim its reference: whoever else wants it waits for the one we hold."""
+    if earlier.public_id == header.public_id:
+        return earlier  # claimed just now
+    _expire(earlier, held=held, actor=header.actor, at=header.at)
+    return _as_made(header, *ledger.claim([header])[header.public_id])
 
 
 def _as_made(header: ledger.Claim, made_id: int, expires_at: datetime | None) -> Reservation:
@@ -292,14 +330,19 @@ def release(*, reservation: Reservation, actor: Actor, at: datetime, by_order: b
 @transaction.atomic
 def expire_due(*, actor: Actor, at: datetime, limit: int = 200) -> int:
     """End what has run out by the database's clock, skipping what somebody holds; return how many."""
-    due = (
+    due = list(
         Reservation.objects.open()
         .filter(expires_at__lte=Func(function="clock_timestamp", output_field=DateTimeField()))
         .order_by("expires_at")
         .select_for_update(no_key=True, skip_locked=True, of=("self",))[:limit]
     )
-    ended = [_expire(reservation, actor=actor, at=at) for reservation in sorted(due, key=lambda row: row.pk)]
-    return len(ended)
+    # All their levels at once: one reservation after the other would not be in id order.
+    held: set[int] = set()
+    while wanted := queries.levels_keeping(reservation_ids=[row.pk for row in due]) - held:
+        held |= ledger.lock(wanted).keys()
+    for reservation in due:
+        _expire(reservation, held=held, actor=actor, at=at)
+    return len(due)
 
 
 @transaction.atomic
@@ -331,11 +374,13 @@ def consume(
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "shipped from")
     parts = [departures.parts_of(departure) for departure in leaving]
-    levels = ledger.lock_variants({part.line.variant_id for found in parts for part in found})
-    _open_allocations(locked, levels)
+    # Of all lines, though few may leave: what is promised lies on levels of these.
+    levels = ledger.lock_variants(_variants_of([locked]))
+    held = levels.keys() | {row.level_id for row in _open_allocations(locked, levels)}
     # One after the other: two departures of one line must not count on the same units.
     taken = [
-        [pick for part in found for pick in departures.take(departure=part, actor=actor, at=at)] for found in parts
+        [pick for part in found for pick in departures.take(departure=part, held=held, actor=actor, at=at)]
+        for found in parts
     ]
     departures.leave(
         picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at,
@@ -368,8 +413,8 @@ def _has_run_out(reservation: Reservation) -> bool:
     return is_open and reservation.expires_at is not None and reservation.expires_at <= queries.database_now()
 
 
-def _expire(reservation: Reservation, *, actor: Actor, at: datetime) -> Reservation:
-    _free(_open_allocations(reservation), actor=actor, at=at)
+def _expire(reservation: Reservation, *, held: Iterable[int], actor: Actor, at: datetime) -> Reservation:
+    _free(_open_allocations(reservation, held), actor=actor, at=at)
     outbox.record(
         "reservation.expired",
         subject=f"reservation/{reservation.public_id}",
@@ -398,7 +443,7 @@ def _open_allocations(reservation: Reservation, held: Iterable[int] = ()) -> lis
     locked = set(held)
     kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
     while True:
-        if wanted := queries.levels_keeping(reservation_id=reservation.pk) - locked:
+        if wanted := queries.levels_keeping(reservation_ids=[reservation.pk]) - locked:
             locked |= ledger.lock(wanted).keys()
         rows = list(kept.select_related("level", "line").order_by("id"))
         if {row.level_id for row in rows} <= locked:

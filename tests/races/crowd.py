@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections
 
 
-def all_at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
+def all_at_once(count: int, call: Callable[[int], Any], *, patience_seconds: float = 60) -> list[Any]:
     """Run `call(place)` in `count` threads that start together; results or exceptions, in order."""
     barrier = threading.Barrier(count)
     results: list[Any] = [None] * count
@@ -27,5 +27,5 @@ def all_at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=patience_seconds)
     return results

@@ -64,7 +64,9 @@ def test_forty_callers_want_three_of_eighty_units_and_exactly_twenty_six_get_the
 def test_without_the_lock_the_check_of_the_database_is_what_stops_them(town, monkeypatch):
     """The negative control: with the locks taken away the callers collide."""
     variant, *_ = town
-    monkeypatch.setattr(ledger, "lock_variants", lambda variant_ids: {})
+    monkeypatch.setattr(
+        ledger, "lock_variants", lambda variant_ids: Level.objects.filter(variant__in=variant_ids).in_bulk()
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_functiondef('stock_keep'::regproc)")
         [with_lock] = cursor.fetchone()
