@@ -45,7 +45,7 @@ def fill_baskets(variants):
     """What each of the connections met: nothing, or its first error."""
 
     def basket(place: int) -> str:
-        dice = random.Random(place)
+        dice = random.Random(place)  # noqa: S311
         for turn in range(TURNS):
             lines = dice.sample(variants, dice.randint(2, len(variants)))
             held, _ = reservations.reserve(
@@ -120,7 +120,7 @@ def end_at_the_very_moment(variants, pairs):
         return ended
 
     def commit(place: int) -> dict[int, str]:
-        dice, told = random.Random(place), {}
+        dice, told = random.Random(place), {}  # noqa: S311
         try:
             for one in held[place::COMMITTERS]:
                 # It takes some milliseconds to get to the point.

@@ -83,7 +83,7 @@ def let_it_dawdle(*, is_locked: bool) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_functiondef('stock_keep'::regproc)")
         [keep] = cursor.fetchone()
-        slow = keep.replace("IF v_stands IS NOT TRUE", "PERFORM pg_sleep(1); IF v_stands IS NOT TRUE")
+        slow = keep.replace("IF v_level.stands IS NOT TRUE", "PERFORM pg_sleep(1); IF v_level.stands IS NOT TRUE")
         without = slow.replace("FOR NO KEY UPDATE", "")
         assert keep != slow != without
         cursor.execute(slow if is_locked else without)
