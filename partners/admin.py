@@ -58,9 +58,16 @@ def acting(request: HttpRequest) -> Actor:
 
 
 def said(problem: Problem) -> str:
-    """A refusal as one sentence for staff: the wrong fields' own words where there are some."""
-    found = problem.data.get("errors")
-    return " ".join(row["detail"] for row in found) if found else str(problem)
+    """A refusal in a sentence for staff: the wrong fields' own words, or what there is of the products it is short of."""
+    if found := problem.data.get("errors"):
+        return " ".join(row["detail"] for row in found)
+    short = [row for row in problem.data.get("shortages", []) if "productId" in row and row["available"] is not None]
+    return " ".join(
+        [
+            str(problem),
+            *(f"{row['productId']}: {row['requested']:,} asked, {row['available']:,} there." for row in short),
+        ]
+    )
 
 
 def try_operation(operation: Callable[[], object]) -> str:

@@ -25,7 +25,7 @@ from partners.admin import ReadOnlyAdmin, acting, try_operation
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.admin.moving import MoveForm
-from stock.admin.pages import show_form, stocked
+from stock.admin.pages import partner_of, show_form, stocked
 from stock.admin.search import find, named
 from stock.models import Level, Movement, Reason, Warehouse
 from stock.operations import breaks, movements, moving
@@ -117,11 +117,7 @@ class BookingForm(forms.Form):
         return numbers
 
     def clean_owner(self) -> Partner | None:
-        code = self.cleaned_data["owner"]
-        owner = Partner.objects.filter(code=code).first() if code else None
-        if code and owner is None:
-            raise forms.ValidationError("There is no partner with this code.")
-        return owner
+        return partner_of(self.cleaned_data["owner"])
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
