@@ -36,6 +36,8 @@ from stock.operations import counting
 from stock.operations.counting import TO_COUNT, Found, Posted, Rules, Scope
 
 COLOURS = {
+    "waiting": "",
+    "counted": "info",
     "open": "info",
     "posted": "success",
     "cancelled": "danger",

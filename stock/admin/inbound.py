@@ -25,7 +25,7 @@ DOCUMENTS = {Inbound.Kind.TRANSFER: "admin:stock_transfer_changelist"}
 class InboundAdmin(ReadOnlyAdmin):
     """Units still to come; the document behind each is the place to change it."""
 
-    list_display = ("product", "quantity", "warehouse", "batch", "expected_on", "label", "source")
+    list_display = ("product", "quantity", "to", "batch", "expected_on", "label", "source")
     list_select_related = ("variant", "warehouse", "batch")
     list_filter = ("kind", "is_confirmed", "warehouse")
     ordering = ("expected_on", "id")
@@ -42,6 +42,10 @@ class InboundAdmin(ReadOnlyAdmin):
     @display(description="Product", header=True)
     def product(self, inbound: Inbound) -> list[str]:
         return named(inbound.variant)
+
+    @display(description="To", ordering="warehouse")
+    def to(self, inbound: Inbound) -> str:
+        return inbound.warehouse.code
 
     @display(description="State", label={"late": "danger", "unconfirmed": "warning", "expected": "info"})
     def label(self, inbound: Inbound) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -39,6 +39,7 @@ class RuleForm(forms.ModelForm):
     class Meta:
         model = PromiseRule
         fields = ("kind", "units", "percent", "variant", "product_type", "warehouse", "channel", "partner")
+        labels: ClassVar = {"variant": "Product"}
         help_texts = HELP
 
     def clean(self) -> dict[str, Any]:

@@ -52,11 +52,12 @@ class SerialAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        lived = {"life": life(int(object_id))} if object_id.isdecimal() and self.has_view_permission(request) else {}
+        serial = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        lived = {"life": life(serial)} if serial else {}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | lived)
 
 
-def life(serial_id: int) -> list[Movement]:
+def life(serial: Serial) -> list[Movement]:
     """The movements that took this unit along, the newest first. One query."""
-    rows = Movement.objects.filter(serial_movements__serial=serial_id)
+    rows = Movement.objects.filter(serial_movements__serial=serial)
     return list(rows.select_related("from_location__warehouse", "to_location__warehouse").order_by("-id")[:LIFE_MAX])
