@@ -52,6 +52,8 @@ REASONS_MAX = 200
 class BookingForm(forms.Form):
     """A movement as the clerk says it: what, where, how many, why."""
 
+    is_in_columns = True
+
     kind = forms.ChoiceField(choices=list(BOOKABLE.items()), widget=UnfoldAdminSelectWidget, label="What")
     sku = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU")
     warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)

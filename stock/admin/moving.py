@@ -14,6 +14,8 @@ from stock.models import Level, Warehouse
 class MoveForm(forms.Form):
     """A move as the clerk says it: what, from which bin, to which, how many."""
 
+    is_in_columns = True
+
     sku = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU")
     warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)
     from_code = forms.CharField(
