@@ -29,12 +29,15 @@ from catalog.models import Variant
 from partners.admin import DocumentAdmin, LinesInline, ReadOnlyAdmin, acting, ask, back_to, run_each, try_operation
 from partners.models import Partner
 from stock import abc, queries
+from stock.admin.pages import partner_of, stocked
 from stock.admin.search import find, named
 from stock.models import Count, CountLine, Level, Warehouse
 from stock.operations import counting
 from stock.operations.counting import TO_COUNT, Found, Posted, Rules, Scope
 
 COLOURS = {
+    "waiting": "",
+    "counted": "info",
     "open": "info",
     "posted": "success",
     "cancelled": "danger",
@@ -114,17 +117,10 @@ class RecordingForm(forms.Form):
     )
 
     def clean_sku(self) -> Variant:
-        variant = Variant.objects.stocked().filter(sku=self.cleaned_data["sku"]).first()
-        if variant is None:
-            raise forms.ValidationError("There is no product with this SKU that can be stocked.")
-        return variant
+        return stocked(self.cleaned_data["sku"])
 
     def clean_owner(self) -> Partner | None:
-        code = self.cleaned_data["owner"]
-        owner = Partner.objects.filter(code=code).first()
-        if code and owner is None:
-            raise forms.ValidationError("There is no partner with this code.")
-        return owner
+        return partner_of(self.cleaned_data["owner"])
 
     def focus_where_the_next_scan_goes(self) -> None:
         """A scanner ends each scan with Enter: what is still missing gets the cursor."""
