@@ -2,6 +2,7 @@ from django.urls import path
 
 from stock.api import (
     availability,
+    batches,
     breaks,
     counts,
     inventory,
@@ -19,6 +20,15 @@ urlpatterns = [
     path("inventory/moves", moves.Moves.as_view()),
     path("inventory/breaks", breaks.Breaks.as_view()),
     path("inventory/<str:supplier>/<str:sku>", inventory.ProductInventory.as_view()),
+    # A batch's number may hold a slash; the steps come first, since "B1/lift" would be a number as well.
+    path("batches", batches.Batches.as_view()),
+    path("batches/<str:sku>/<path:number>/quarantine", batches.Quarantine.as_view()),
+    path("batches/<str:sku>/<path:number>/lift", batches.Lift.as_view()),
+    path("batches/<str:sku>/<path:number>/recall", batches.RecallBatch.as_view()),
+    path("batches/<str:sku>/<path:number>", batches.OneBatch.as_view()),
+    path("recalls", batches.Recalls.as_view()),
+    path("recalls/<str:number>", batches.OneRecall.as_view()),
+    path("recalls/<str:number>/close", batches.Close.as_view()),
     path("reasons", reasons.Reasons.as_view()),
     path("availability", availability.Availability.as_view()),
     path("reservations", reservations.Reservations.as_view()),
