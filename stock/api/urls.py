@@ -8,6 +8,7 @@ from stock.api import (
     inventory,
     locations,
     moves,
+    ownership,
     reasons,
     reservations,
     transactions,
@@ -19,6 +20,7 @@ urlpatterns = [
     path("inventory/transactions", transactions.Transactions.as_view()),
     path("inventory/moves", moves.Moves.as_view()),
     path("inventory/breaks", breaks.Breaks.as_view()),
+    path("inventory/ownership", ownership.Ownership.as_view()),
     path("inventory/<str:supplier>/<str:sku>", inventory.ProductInventory.as_view()),
     # A batch's number may hold a slash; the steps come first, since "B1/lift" would be a number as well.
     path("batches", batches.Batches.as_view()),
