@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from catalog.models import KitComponent
 from stock import proof
 from stock.models import Level, Movement, Serial, Warehouse
 from stock.operations import movements
@@ -166,4 +167,136 @@ def test_of_two_docks_that_receive_the_same_unit_one_is_refused(own_database):
     assert (len(refused), len(results) - len(refused)) == (7, 1)
     assert [problem.data["serialNumbers"] for problem in refused] == [["ONE"]] * 7
     assert (Serial.objects.count(), Movement.objects.count()) == (2, 1)
+    assert proof.prove_ledger().differences == []
+
+
+# -- Units that leave by a reservation's commit
+
+
+def hold(client, *lines: tuple[str, int]) -> str:
+    wanted = [{"productId": sku, "quantity": quantity} for sku, quantity in lines]
+    held = client.post("/reservations", {"reference": "cart", "lines": wanted})
+    assert held.status_code == 201
+    return f"/reservations/{held.json()['reservationId']}"
+
+
+def gone() -> list[tuple[str, str]]:
+    rows = Serial.objects.filter(level=None).order_by("variant__sku", "number")
+    return list(rows.values_list("variant__sku", "number"))
+
+
+def test_a_reservation_is_committed_with_the_units_that_leave(api, retailer, shelf):
+    client = api(retailer)
+    path = hold(client, ("DRILL", 2))
+    answer = client.post(f"{path}/commit", {"serialNumbers": ["C", "A"]})
+    assert (answer.status_code, answer.json()["status"]) == (200, "committed")
+    assert (gone(), lying()) == ([("DRILL", "A"), ("DRILL", "C")], {"sellable": ["B"]})
+    assert client.post(f"{path}/commit", {"serialNumbers": ["B"]}).status_code == 200, "committed twice, the same"
+    assert lying() == {"sellable": ["B"]}
+    assert proof.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        ([], "serials_needed"),
+        (["A"], "serial_not_there"),
+        (["A", "A"], "serial_not_there"),
+        (["A", "Z"], "serial_not_there"),
+        (["A", "B", "C"], "serial_not_there"),
+    ],
+)
+def test_a_commit_that_does_not_name_each_unit_once_is_refused(api, retailer, shelf, numbers, code):
+    client = api(retailer)
+    path = hold(client, ("DRILL", 2))
+    before = state()
+    answer = client.post(f"{path}/commit", {"serialNumbers": numbers})
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert state() == before
+    assert client.get(path).json()["status"] == "open"
+
+
+def test_units_leave_from_where_they_lie_and_others_with_the_same_number_stay(api, retailer, supplier, shelf):
+    """A and B lie in two bins; a saw has the number A too; sauce has none and leaves beside them."""
+    _, warehouse = shelf
+    saw = make.make_variant(sku="SAW", suppliers=[supplier], tracking="serial")
+    receive(saw, warehouse, "A", "S")
+    make.make_level(variant=make.make_variant(sku="SAUCE", suppliers=[supplier]), warehouse=warehouse)
+    warehouse.locations.create(code="TOP")
+    moved = {"productId": "DRILL", "warehouseLocation": "W1", "fromLocation": "MAIN", "toLocation": "TOP"}
+    assert api(supplier).post("/inventory/moves", moved | {"quantity": 1, "serialNumbers": ["B"]}).status_code == 201
+    client = api(retailer)
+    path = hold(client, ("DRILL", 2), ("SAW", 1), ("SAUCE", 4))
+    assert client.post(f"{path}/commit", {"serialNumbers": ["A", "B", "S"]}).status_code == 200
+    assert gone() == [("DRILL", "A"), ("DRILL", "B"), ("SAW", "S")]
+    assert proof.prove_ledger().differences == []
+
+
+# -- Kits of numbered units
+
+
+@pytest.fixture
+def tools(supplier, shelf):
+    """A set of two drills, a saw and three screws; the saws are A, S and T."""
+    drill, warehouse = shelf
+    tools, saw, screw = (
+        make.make_variant(sku=sku, suppliers=[supplier], tracking=tracking)
+        for sku, tracking in (("SET", "none"), ("SAW", "serial"), ("SCREW", "none"))
+    )
+    receive(saw, warehouse, "A", "S", "T")
+    make.make_level(variant=screw, warehouse=warehouse, on_hand=9)
+    for component, quantity in ((drill, 2), (saw, 1), (screw, 3)):
+        KitComponent.objects.create(kit=tools, component=component, quantity=quantity)
+    return tools
+
+
+def ship_set(client, *numbers: str):
+    lines = [{"productId": "SET", "quantity": 1}]
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": SHIP_TO, "lines": lines}).json()
+    client.post(f"/orders/{order['orderId']}/confirm")
+    sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
+    return client.post("/shipments", sent | {"lines": [lines[0] | {"serialNumbers": numbers}]})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "left"),
+    [
+        (("B", "C", "T"), [("DRILL", "B"), ("DRILL", "C"), ("SAW", "T")]),
+        (("A", "B", "S"), [("DRILL", "A"), ("DRILL", "B"), ("SAW", "S")]),
+        (("A", "B", "C"), [("DRILL", "B"), ("DRILL", "C"), ("SAW", "A")]),
+    ],
+)
+def test_a_kit_leaves_with_the_units_of_each_component(api, retailer, tools, numbers, left):
+    """A is a drill as well as a saw: it is whichever is still missing."""
+    answer = ship_set(api(retailer), *numbers)
+    assert (answer.status_code, answer.json()["lines"][0]["serialNumbers"]) == (201, list(numbers))
+    assert gone() == left
+    assert proof.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        ((), "serials_needed"),
+        (("B", "C"), "serials_needed"),
+        (("B", "S"), "serial_not_there"),
+        (("B", "C", "Z"), "serial_not_there"),
+        (("B", "S", "T"), "serial_not_there"),
+        (("B", "C", "S", "T"), "serial_not_there"),
+        (("A", "B"), "serials_needed"),
+    ],
+)
+def test_a_kit_whose_units_are_not_each_named_once_stays(api, retailer, tools, numbers, code):
+    client = api(retailer)
+    before = (gone(), lying(), Movement.objects.count())
+    answer = ship_set(client, *numbers)
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert (gone(), lying(), Movement.objects.count()) == before
+
+
+def test_a_committed_kit_names_its_units_too(api, retailer, tools):
+    client = api(retailer)
+    path = hold(client, ("SET", 1))
+    assert client.post(f"{path}/commit", {"serialNumbers": ["B", "C", "S"]}).status_code == 200
+    assert gone() == [("DRILL", "B"), ("DRILL", "C"), ("SAW", "S")]
     assert proof.prove_ledger().differences == []
