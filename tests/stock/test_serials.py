@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import KitComponent
+from orders.models import ReturnLine
 from stock import proof
 from stock.models import Level, Movement, Serial, Warehouse
 from stock.operations import movements
@@ -149,6 +150,50 @@ def test_a_return_that_does_not_name_its_unit_waits_until_it_does(api, retailer,
     answer = client.post(f"/returns/{returned['returnId']}/receive")
     assert (answer.status_code, answer.json()["code"]) == (409, "serials_needed")
     assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("numbers", "field"),
+    [(["B"], 0), (["Z"], 0), (["A", "X"], 1), (["A", "A"], 1), (["THEIRS"], 0), (["C"], 0)],
+)
+def test_only_a_unit_that_left_on_the_order_comes_back_and_only_once(api, retailer, shelf, numbers, field):
+    """A and C left on the order, and C is announced; B never left; THEIRS left on another order."""
+    client = api(retailer)
+    receive(*shelf, "THEIRS")
+    order = ordered(client)
+    ship(client, order, "C", "A")
+    other = client.post(
+        "/orders", {"externalReference": "PO-2", "shipTo": SHIP_TO, "lines": [{"productId": "DRILL", "quantity": 1}]}
+    ).json()
+    client.post(f"/orders/{other['orderId']}/confirm")
+    lines = [{"productId": "DRILL", "quantity": 1, "serialNumbers": ["THEIRS"]}]
+    sent = {"orderId": other["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "2Z"}
+    assert client.post("/shipments", sent | {"lines": lines}).status_code == 201
+
+    def come_back(*numbers: str):
+        coming = [{"productId": "DRILL", "quantity": 1, "reason": "x", "serialNumber": number} for number in numbers]
+        return client.post("/returns", {"orderId": order["orderId"], "lines": coming})
+
+    if numbers == ["C"]:
+        assert come_back("C").status_code == 201
+    before = (state(), ReturnLine.objects.count())
+    answer = come_back(*numbers)
+    assert answer.status_code == 422
+    assert [row["field"] for row in answer.json()["errors"]] == [f"lines[{field}].serialNumber"]
+    assert (state(), ReturnLine.objects.count()) == before
+    assert come_back("A").status_code == 201
+
+
+def test_what_is_not_tracked_by_serial_may_come_back_under_any_number(api, retailer, supplier, shelf):
+    make.make_level(variant=make.make_variant(sku="SAUCE", suppliers=[supplier]), warehouse=shelf[1])
+    client = api(retailer)
+    lines = [{"productId": "SAUCE", "quantity": 1}]
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": SHIP_TO, "lines": lines}).json()
+    client.post(f"/orders/{order['orderId']}/confirm")
+    sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
+    client.post("/shipments", sent | {"lines": lines})
+    coming = [lines[0] | {"reason": "x", "serialNumber": "SCRATCHED"}]
+    assert client.post("/returns", {"orderId": order["orderId"], "lines": coming}).status_code == 201
 
 
 def test_the_proof_names_a_level_that_holds_another_number_of_serials(shelf):
@@ -300,3 +345,31 @@ def test_a_committed_kit_names_its_units_too(api, retailer, tools):
     assert client.post(f"{path}/commit", {"serialNumbers": ["B", "C", "S"]}).status_code == 200
     assert gone() == [("DRILL", "B"), ("DRILL", "C"), ("SAW", "S")]
     assert proof.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize("named", ["", "B", "T"])
+def test_a_kit_comes_back_with_the_units_it_left_with(api, retailer, tools, named):
+    """All that left of each component come back, so that they need no naming; the line could name but one."""
+    client = api(retailer)
+    order = ship_set(client, "B", "C", "T").json()["orderId"]
+    coming = [{"productId": "SET", "quantity": 1, "reason": "x", "serialNumber": named}]
+    returned = client.post("/returns", {"orderId": order, "lines": coming})
+    assert returned.status_code == 201
+    path = f"/returns/{returned.json()['returnId']}"
+    assert client.post(f"{path}/receive").status_code == 200
+    assert lying() == {"quarantine": ["B", "C", "T"], "sellable": ["A", "A", "S"]}
+    assert Serial.objects.count() == 6, "no unit is made up"
+    verdict = {"lines": [{"productId": "SET", "disposition": "damaged"}]}
+    assert client.post(f"{path}/inspect", verdict).status_code == 200
+    assert lying() == {"damaged": ["B", "C", "T"], "sellable": ["A", "A", "S"]}
+    assert proof.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize("number", ["A", "S", "Z"])
+def test_a_kit_does_not_come_back_with_a_unit_it_did_not_leave_with(api, retailer, tools, number):
+    client = api(retailer)
+    order = ship_set(client, "B", "C", "T").json()["orderId"]
+    coming = [{"productId": "SET", "quantity": 1, "reason": "x", "serialNumber": number}]
+    answer = client.post("/returns", {"orderId": order, "lines": coming})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "lines[0].serialNumber")
+    assert not ReturnLine.objects.exists()
