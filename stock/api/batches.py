@@ -80,6 +80,10 @@ class RecallSerializer(serializers.Serializer[Any]):
 
 
 class WholeRecall(RecallSerializer):
+    relatedRecallIds = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Recalls of the same goods under another SKU: packs that were opened, units that were packed.",
+    )
     holders = HolderSerializer(
         many=True, allow_null=True, help_text=f"Who got some; {tracing.ROWS_MAX} rows at most, the sums are of all."
     )
@@ -230,6 +234,9 @@ class RecallDoor(BatchDoor):
 
     def answer_recall(self, found: Recall, status: int = 200) -> Response:
         recall = self.told(self.recalls().get(pk=found.pk))
+        others = {other.pk for other in tracing.recalled_with(recall=recall)}
+        visible = Recall.objects.for_partner(self.partner).filter(pk__in=others).order_by("id")
+        recall.relatedRecallIds = list(visible.values_list("number", flat=True))
         trace = tracing.trace(batch=recall.batch) if self.may_know_holders else None
         recall.holders = trace.holders if trace else None
         recall.shippedQuantity = trace.shipped if trace else None
@@ -245,7 +252,8 @@ class RecallBatch(RecallDoor):
     def post(self, request: Request, sku: str, number: str) -> Response:
         """Call it back: blocked everywhere at once, every promise of it broken, everybody concerned told.
 
-        For its supplier and for us. While its recall is open, recalling it again answers that one with 200.
+        Packs that were opened into it, or units packed from it, are recalled with it: `relatedRecallIds`. For its
+        supplier and for us. While its recall is open, recalling it again answers that one with 200.
         """
         batch = self.find_to_hold_back(sku, number)
         reason, at = self.understood(ReasonFields)["reason"], timezone.now()
