@@ -197,10 +197,13 @@ class TracedAdmin(HistoryAdmin, ChoosingAdmin):
         return False
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """What the database guards refuse is said in a sentence, and nothing was saved."""
+        """What an operation or the database's guards refuse is said in a sentence, and nothing was saved."""
         try:
             with transaction.atomic():
                 return super().changeform_view(request, *args, **kwargs)
+        except Problem as problem:
+            messages.error(request, f"Nothing was saved. {said(problem)}")
+            return back_to(request, request.get_full_path())
         except IntegrityError as error:
             name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "a rule of the database"
             messages.error(request, f"Nothing was saved; it would break this rule: {name.replace('_', ' ')}.")

@@ -17,6 +17,7 @@ from typing import cast
 from django.db import connection, transaction
 from django.db.models import DateTimeField, F, Func
 
+from catalog.models import Variant
 from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
@@ -294,9 +295,12 @@ def commit(
 ) -> Reservation:
     """The promise becomes a departure: the goods leave, on hand and reserved both fall.
 
-    `reference` is written on the movements. `serials` names the units of variants tracked by serial number. Committed twice, the second time changes nothing and answers
-    the same. To turn a hold into an order, place the order with the reservation instead.
-    Raises ReservationExpired, IllegalStep and HeldByOrder.
+    `reference` is written on the movements. `serials` names the units of variants tracked by serial number; they
+    leave from where they lie in the warehouse promised. Committed twice, the second time changes nothing and
+    answers the same. To turn a hold into an order, place the order with the reservation instead.
+
+    Raises ReservationExpired, IllegalStep, HeldByOrder, and SerialsNeeded and SerialNotThere where not all units
+    that leave are named, or others.
     """
     locked, _ = _lock_living(reservation)
     if locked.state == Reservation.State.COMMITTED:
@@ -304,9 +308,18 @@ def commit(
     _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "committed")
-    picks = [(kept, kept.open_quantity) for kept in _open_allocations(locked)]
+    lines = locked.lines.filter(variant__tracking=Variant.Tracking.SERIAL).values_list("pk", flat=True)
+    tracked = set(lines) if serials else set()
+    # The promise of a unit that is named may move to where it lies, so all of its variant's levels are held.
+    held = ledger.lock_variants(locked.lines.values_list("variant", flat=True)) if tracked else {}
+    kept = _open_allocations(locked, held)
+    picks = [departures.Pick(row=row, quantity=row.open_quantity) for row in kept if row.line_id not in tracked]
     departures.use(picks)
-    departures.leave(picks=picks, serials=serials, reference=reference or locked.reference, actor=actor, at=at)
+    named = [row.pk for row in kept if row.line_id in tracked]
+    mine = set(held) | {row.level_id for row in kept}
+    for departure in departures.with_units(allocation_ids=named, serials=serials):
+        picks += departures.take(departure=departure, held=mine, actor=actor, at=at)
+    departures.leave(picks=picks, reference=reference or locked.reference, actor=actor, at=at)
     return _end(locked, Reservation.State.COMMITTED)
 
 
@@ -382,13 +395,10 @@ def consume(
         [pick for part in found for pick in departures.take(departure=part, held=held, actor=actor, at=at)]
         for found in parts
     ]
-    departures.leave(
-        picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at,
-        serials=[number for departure in leaving for number in departure.serials],
-    )  # fmt: skip
+    departures.leave(picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at)
     if not any(kept.open_quantity for kept in Allocation.objects.filter(line__reservation=locked)):
         _end(locked, Reservation.State.COMMITTED)
-    return [[(kept.level, quantity) for kept, quantity in picks] for picks in taken]
+    return [[(pick.row.level, pick.quantity) for pick in picks] for picks in taken]
 
 
 def _lock_living(reservation: Reservation) -> tuple[Reservation, datetime]:

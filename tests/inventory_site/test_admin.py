@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
-from catalog.models import Fitment, ProductType
+from catalog.models import Fitment, ProductType, Variant
 from inventory_site import roles
 from orders.models import Order
 from orders.operations import fulfilment, ordering, returning
@@ -471,17 +471,59 @@ def test_no_page_lets_anything_be_deleted_that_others_lean_on(keeper, shop):
             assert not model_admin.has_delete_permission(request), model
 
 
-def test_what_the_database_guards_refuse_is_a_sentence_and_not_a_fault(keeper, shop):
-    level = Level.objects.select_related("variant").first()
-    part = make.make_variant()
-    url = reverse("admin:catalog_variant_change", args=[level.variant_id])
-    form = keeper.get(url).context["adminform"].form
+def product_form(keeper, variant: Variant, parts: dict[Variant, int]) -> dict:
+    """The product's page as it is, with these components typed beside those it has."""
+    form = keeper.get(reverse("admin:catalog_variant_change", args=[variant.pk])).context["adminform"].form
     data = {name: form.initial.get(name) or "" for name in form.fields} | {"attributes": "{}"}
-    data["product_type"] = level.variant.product_type_id
+    data["product_type"] = variant.product_type_id
     for prefix in ("packs", "supplier_items", "fitments", "equivalents"):
         data |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
-    data |= {"components-TOTAL_FORMS": "1", "components-INITIAL_FORMS": "0", "components-0-component": part.pk,
-             "components-0-quantity": "2"}  # fmt: skip
-    answer = keeper.post(url, data, follow=True)
-    assert "kit is not stocked" in answer.content.decode()
-    assert not level.variant.components.exists()
+    there = list(variant.components.order_by("id"))
+    data |= {"components-TOTAL_FORMS": len(there) + len(parts), "components-INITIAL_FORMS": len(there)}
+    for place, row in enumerate(there):
+        data |= {f"components-{place}-id": row.pk, f"components-{place}-kit": variant.pk,
+                 f"components-{place}-component": row.component_id, f"components-{place}-quantity": row.quantity}  # fmt: skip
+    for place, (part, quantity) in enumerate(parts.items(), len(there)):
+        data |= {f"components-{place}-component": part.pk, f"components-{place}-quantity": quantity}
+    return data
+
+
+def save_product(keeper, variant: Variant, data: dict) -> str:
+    """The page that is shown after it was saved, or was not."""
+    url = reverse("admin:catalog_variant_change", args=[variant.pk])
+    return keeper.post(url, data, follow=True).content.decode()
+
+
+def test_what_the_database_guards_refuse_is_a_sentence_and_not_a_fault(keeper, shop):
+    stocked = Level.objects.select_related("variant").first().variant
+    child = make.make_variant()
+    data = product_form(keeper, child, {}) | {"parent": stocked.pk}
+    assert "parent is never stocked" in save_product(keeper, child, data)
+    child.refresh_from_db()
+    assert child.parent is None
+
+
+def test_a_kit_is_composed_on_its_page_as_everywhere(keeper, shop):
+    box, spoon, fork = (make.make_variant(sku=sku) for sku in ("BOX", "SPOON", "FORK"))
+    save_product(keeper, box, product_form(keeper, box, {spoon: 2}))
+    assert list(box.components.values_list("component__sku", "quantity")) == [("SPOON", 2)]
+    box.refresh_from_db()
+    assert box.version > 1, "its ETag is another"
+    assert box.history.first().history_change_reason == "kit composed"
+    save_product(keeper, box, product_form(keeper, box, {fork: 1}) | {"components-0-quantity": 3})
+    assert set(box.components.values_list("component__sku", "quantity")) == {("SPOON", 3), ("FORK", 1)}
+    save_product(keeper, box, product_form(keeper, box, {}) | {"components-0-DELETE": "on"})
+    assert list(box.components.values_list("component__sku", "quantity")) == [("FORK", 1)]
+
+
+@pytest.mark.parametrize(("kit", "said"), [("stocked", "has levels of its own"), ("part", "part of another kit")])
+def test_what_cannot_be_a_kit_is_a_sentence_and_nothing_was_saved(keeper, shop, kit, said):
+    spoon = make.make_variant(sku="SPOON")
+    variant = Level.objects.select_related("variant").first().variant if kit == "stocked" else make.make_variant()
+    if kit == "part":
+        make.make_variant(sku="BOX").components.create(component=variant, quantity=1)
+    data = product_form(keeper, variant, {spoon: 2}) | {"name": "Another name"}
+    assert said in save_product(keeper, variant, data)
+    before = (variant.name, variant.version)
+    variant.refresh_from_db()
+    assert ((variant.name, variant.version), variant.components.count()) == (before, 0)

@@ -7,9 +7,10 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from catalog.models import Pack
 from stock import proof
 from stock.models import Allocation, Batch, Level
-from stock.operations import holds, movements, reservations
+from stock.operations import breaks, holds, movements, reservations
 from stock.operations.promising import InsufficientStock, Wanted
 from tests import make
 from tests.races.crowd import all_at_once
@@ -131,3 +132,34 @@ def test_a_level_made_while_the_batch_is_recalled_waits_and_is_blocked_too(town)
     _, made = all_at_once(2, act)
     assert made.blocked == 900
     assert Level.objects.filter(batch=batch).count() == 3
+
+
+@pytest.mark.races
+@pytest.mark.parametrize("sku", ["CASE", "SAUCE"])
+def test_packs_opened_while_the_batch_is_recalled_take_their_units_with_them(own_database, sku):
+    """The units' batch and the conversion are not to be seen until the levels are ours."""
+    case, sauce = (make.make_variant(sku=sku, tracking="batch") for sku in ("CASE", "SAUCE"))
+    Pack.objects.create(variant=sauce, name="case", quantity=24, stocked_as=case)
+    warehouse = make.make_warehouse()
+    for variant in (case, sauce):
+        make.make_level(variant=variant, warehouse=warehouse, batch_number="B1", on_hand=5)
+
+    def act(place: int):
+        if place == 0:
+            with transaction.atomic():
+                breaks.break_open(
+                    variant=case, quantity=1, warehouse=warehouse, batch_number="B1", actor=make.TESTER,
+                    at=timezone.now(),
+                )  # fmt: skip
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_sleep(0.5)")
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.2)")
+        batch = Batch.objects.get(variant__sku=sku)
+        return holds.recall_batch(batch=batch, reason="glass", actor=make.TESTER, at=timezone.now())
+
+    _, made = all_at_once(2, act)
+    assert made.batch.variant.sku == sku
+    assert set(Batch.objects.values_list("hold_state", flat=True)) == {"recalled"}
+    assert proof.prove_ledger().differences == []
