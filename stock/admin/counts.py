@@ -314,7 +314,7 @@ class CountLineAdmin(ReadOnlyAdmin):
     """The places of all counts; filtered by state, the desk of who approves."""
 
     list_display = ("product", "place", "batch", "label", "first_counted", "counted", "balance", "difference",
-                    "counted_by", "of")  # fmt: skip
+                    "counted_by")  # fmt: skip
     list_select_related = ("variant", "location__warehouse", "batch", "count")
     list_filter = ("state",)
     search_fields = ("count__number",)
@@ -337,9 +337,9 @@ class CountLineAdmin(ReadOnlyAdmin):
     def product(self, line: CountLine) -> list[str]:
         return named(line.variant)
 
-    @display(description="Place", wrapper_class="whitespace-nowrap")
-    def place(self, line: CountLine) -> str:
-        return str(line.location)
+    @display(description="Place, count", header=True)
+    def place(self, line: CountLine) -> list[str]:
+        return [str(line.location), line.count.number]
 
     @display(description="State", ordering="state", label=COLOURS)
     def label(self, line: CountLine) -> tuple[str, str]:
@@ -348,10 +348,6 @@ class CountLineAdmin(ReadOnlyAdmin):
     @display(description="Variance")
     def difference(self, line: CountLine) -> int | None:
         return line.variance
-
-    @display(description="Count")
-    def of(self, line: CountLine) -> str:
-        return line.count.number
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         words = search_term.strip()
