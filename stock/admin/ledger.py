@@ -93,6 +93,10 @@ class BookingForm(forms.Form):
         max_length=40, required=False, widget=UnfoldAdminTextInputWidget,
         help_text="Whose goods these are: a partner's code. Empty: ours.",
     )  # fmt: skip
+    condition = forms.ChoiceField(
+        choices=Level.Condition, required=False, widget=UnfoldAdminSelectWidget,
+        help_text="Of units that are adjusted or written off; any other movement has its own.",
+    )  # fmt: skip
     serials = SerialNumbersField(help_text=f"Each unit, where the product is tracked by them; up to {SERIALS_MAX:,}.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -116,6 +120,7 @@ class BookingForm(forms.Form):
             self.add_error("reason", "Say why, by the list or in your own words.")
         cleaned["reason"] = code or cleaned.get("reason", "")
         cleaned["location"] = bin_of(self, cleaned)
+        cleaned["condition"] = cleaned.get("condition") or Level.Condition.SELLABLE
         return cleaned
 
     def fits(self, code: str, kind: str) -> bool:
@@ -315,8 +320,11 @@ def book_as_said(form: BookingForm, request: HttpRequest) -> None:
     if kind != COUNT:
         movements.book(kind=kind, variant=variant, quantity=quantity, **fields, **who_and_when)
         return
-    if any([fields.pop("location"), fields.pop("owner"), fields.pop("serials")]):
-        raise InvalidInput.at("bin", "This count is of our units in the default bin; open a count for anything else.")
+    is_other = fields.pop("condition") != Level.Condition.SELLABLE
+    if any([fields.pop("location"), fields.pop("owner"), fields.pop("serials"), is_other]):
+        raise InvalidInput.at(
+            "bin", "This count is of our sellable units in the default bin; open a count for anything else."
+        )
     movements.set_level(variant=variant, on_hand=quantity, **fields, **who_and_when)
 
 

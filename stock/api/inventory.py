@@ -113,6 +113,10 @@ class BookingFields(serializers.Serializer[Any]):
         source="owner_code", max_length=40, required=False, allow_null=True, default=None,
         help_text="You, for stock of yours that lies with us; null: it is ours.",
     )  # fmt: skip
+    condition = serializers.ChoiceField(
+        Level.Condition, required=False, default=Level.Condition.SELLABLE,
+        help_text="Of the units adjusted or written off.",
+    )  # fmt: skip
     serialNumbers = serializers.ListField(
         source="serials", child=Text(max_length=60), required=False, default=list, max_length=SERIALS_MAX,
         help_text="Of a product tracked by serial number: each unit once.",
@@ -281,6 +285,7 @@ def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner
         location=find_location(warehouse, fields["location"]) if fields["location"] else None,
         owner=find_owner(door.partner, fields["owner_code"]) if fields["owner_code"] is not None else None,
         serials=fields["serials"],
+        condition=fields["condition"],
         supplier=supplier,
         actor=door.actor,
         at=timezone.now(),
