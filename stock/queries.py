@@ -132,16 +132,21 @@ def positions(
         return [Position(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
+# What is promised is looked up first: without fresh statistics the planner would begin with all levels there are.
 KEEPING = """
+    WITH keeping AS MATERIALIZED (
+        SELECT DISTINCT kept.level_id
+          FROM stock_reservationline line
+          JOIN stock_allocation kept ON kept.line_id = line.id AND kept.quantity > kept.consumed + kept.freed
+         WHERE line.reservation_id = ANY(%s)
+    )
     SELECT DISTINCT other.id
-      FROM stock_reservationline line
-      JOIN stock_allocation kept ON kept.line_id = line.id AND kept.quantity > kept.consumed + kept.freed
-      JOIN stock_level level ON level.id = kept.level_id
+      FROM keeping
+      JOIN stock_level level ON level.id = keeping.level_id
       JOIN stock_location bin ON bin.id = level.location_id
       JOIN stock_level other ON other.variant_id = level.variant_id AND other.condition = level.condition
        AND other.batch_id IS NOT DISTINCT FROM level.batch_id AND other.owner_id IS NOT DISTINCT FROM level.owner_id
       JOIN stock_location beside ON beside.id = other.location_id AND beside.warehouse_id = bin.warehouse_id
-     WHERE line.reservation_id = ANY(%s)
 """
 
 

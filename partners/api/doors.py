@@ -150,7 +150,8 @@ def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Prob
     outcomes: dict[int, HttpResponseBase | Problem] = {}
     rows: dict[int, IdempotencyKey] = {}
     with transaction.atomic(durable=True):
-        for place, ask in enumerate(asks):
+        # In an order of their own: two groups, of two processes, may hold the same keys.
+        for place, ask in sorted(enumerate(asks), key=lambda row: (row[1].application_id, row[1].key)):
             try:
                 row, is_ours = idempotency.claim(
                     application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint
@@ -162,7 +163,8 @@ def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Prob
                 rows[place] = row
             else:
                 outcomes[place] = _replay(row)
-        for place, answer in zip(rows, act([asks[place].wish for place in rows]), strict=True):
+        ours = sorted(rows)
+        for place, answer in zip(ours, act([asks[place].wish for place in ours]), strict=True):
             if isinstance(answer, Problem) and not answer.is_final:
                 idempotency.give_up(rows[place])
                 outcomes[place] = answer

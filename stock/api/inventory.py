@@ -25,7 +25,7 @@ from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from stock import asof, ledger, queries
-from stock.models import Level, Location, Warehouse
+from stock.models import Batch, Level, Location, Warehouse
 from stock.operations import movements
 
 # Partners may hold units back; to let them go is the staff's.
@@ -234,7 +234,7 @@ class ProductInventory(Door):
         fields = self.understood(LevelFields)
         warehouse = find_warehouse(self.partner, fields.pop("warehouse_code"))
         with transaction.atomic(durable=True):
-            lock_product(variant, warehouse)
+            lock_product(variant, warehouse, fields["batch_number"])
             tags = [etag_of(variant, self.partner), etag_of(variant, self.partner, warehouse.code)]
             conditional.check_match(accepted, *tags)
             movements.set_level(
@@ -330,14 +330,16 @@ def find_owner(partner: Partner, code: str, field: str = "ownerId") -> Partner:
     return partner
 
 
-def lock_product(variant: Variant, warehouse: Warehouse) -> None:
+def lock_product(variant: Variant, warehouse: Warehouse, batch_number: str) -> None:
     """Lock all of a product's levels, so that the version compared is the version changed.
 
-    A product without levels has nothing to lock: its first level is made here, so that twins wait.
+    The one that is going to be set is made before, if it is not there: levels are made by who holds none, and
+    twins that set a product without levels wait there.
     """
-    if not ledger.lock_variants([variant.pk]):
-        bin_ = warehouse.locations.get(is_default=True)
-        ledger.lock(ledger.ensure([(variant.pk, bin_.pk, None, Level.Condition.SELLABLE, None)]))
+    batch = Batch.objects.filter(variant=variant, number=batch_number).first() if batch_number else None
+    bin_ = warehouse.locations.get(is_default=True)
+    ledger.ensure([(variant.pk, bin_.pk, batch.pk if batch else None, Level.Condition.SELLABLE, None)])
+    ledger.lock_variants([variant.pk])
 
 
 def etag_of(variant: Variant, partner: Partner, warehouse: str | None = None) -> str:

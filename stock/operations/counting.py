@@ -268,8 +268,9 @@ def _keys_of(count: Count, found: Sequence[Found], *, actor: Actor) -> list[ledg
             variant__in={said.variant.pk for said in found}, number__in={said.batch_number for said in found}
         )
     }
-    keys: list[ledger.Key] = []
-    for place, said in enumerate(found):
+    keys: dict[int, ledger.Key] = {}
+    # By batch, since two who make several known at once must not wait for one another.
+    for place, said in sorted(enumerate(found), key=lambda row: (row[1].variant.pk, row[1].batch_number, row[0])):
         at = f"lines[{place}]"
         if said.place not in bins:
             raise InvalidInput.at(f"{at}.location", f"There is no bin {said.place} in {count.warehouse.code}.")
@@ -281,10 +282,10 @@ def _keys_of(count: Count, found: Sequence[Found], *, actor: Actor) -> list[ledg
             batch = _know_batch(said, at, actor=actor)
         owner_id = said.owner.pk if said.owner else None
         key = (said.variant.pk, bins[said.place], batch.pk if batch else None, said.condition, owner_id)
-        if key in keys:
+        if key in keys.values():
             raise InvalidInput.at(at, "The same place is there twice; send one number for it.")
-        keys.append(key)
-    return keys
+        keys[place] = key
+    return [keys[place] for place in range(len(found))]
 
 
 def _know_batch(said: Found, at: str, *, actor: Actor) -> Batch | None:

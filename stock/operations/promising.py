@@ -122,8 +122,10 @@ class Desk:
             )
         )
         decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
-        is_short = any(plan.missing for plan in decided)
-        if is_short and (wish.is_all_or_nothing or not any(plan.picks for plan in decided)):
+        is_short, is_empty = any(plan.missing for plan in decided), not any(plan.picks for plan in decided)
+        # So many kits want more of a component than a place may hold; part of that is no answer, nor can it be kept.
+        is_absurd = any(row.quantity > ledger.ON_HAND_MAX for row in rows)
+        if is_short and (wish.is_all_or_nothing or is_empty or is_absurd):
             raise _insufficient(wish, rows, decided)
         for pick in (pick for plan in decided for pick in plan.picks):
             self._taken[pick.level_id] += pick.quantity
