@@ -73,13 +73,13 @@ def test_without_the_lock_of_the_document_they_would_book_it_more_than_once(plan
     """The negative control: with the document's lock taken away all of them go on from the same page."""
     transfers.dispatch(transfer=planned, **now())
     monkeypatch.setattr(TransferQuerySet, "lock", lambda rows: rows)
-    look = transfers._units_in_transit
+    look = transfer_units.in_transit
 
-    def look_slowly(*args):
+    def look_slowly(**kwargs):
         time.sleep(0.2)
-        return look(*args)
+        return look(**kwargs)
 
-    monkeypatch.setattr(transfers, "_units_in_transit", look_slowly)
+    monkeypatch.setattr(transfer_units, "in_transit", look_slowly)
     all_at_once(ARRIVERS, lambda _: transfers.arrive(transfer=planned, **now()))
     assert moved("transferIn") > 10, "without the lock nothing was doubled: the tests above prove nothing"
     assert proof.prove_ledger().differences != []
