@@ -11,7 +11,7 @@ from partners.problems import IllegalStep
 from stock import ledger, proof
 from stock.models import Inbound, Level, Location, Movement, Transfer
 from stock.models.transfer import TransferQuerySet
-from stock.operations import moving, reservations, transfers, warehouses
+from stock.operations import moving, reservations, transfer_units, transfers, warehouses
 from stock.operations.promising import Wanted
 from stock.operations.transfers import Arrival, Going, TransferChanged
 from tests import make
