@@ -12,10 +12,10 @@ from unfold.decorators import display
 from catalog.models import Equivalent, Fitment, KitComponent, Pack, ProductType, SupplierItem, Variant
 from catalog.operations import kits
 from catalog.operations.kits import Part
-from partners.admin import TracedAdmin, acting
+from partners.admin import ChoosingAdmin, ChoosingInline, TracedAdmin, acting
 
 
-class PackInline(TabularInline):
+class PackInline(ChoosingInline):
     model = Pack
     fk_name = "variant"
     autocomplete_fields = ("stocked_as",)
@@ -23,7 +23,7 @@ class PackInline(TabularInline):
     tab = True
 
 
-class KitComponentInline(TabularInline):
+class KitComponentInline(ChoosingInline):
     """What makes one kit; a product with stock cannot become one."""
 
     model = KitComponent
@@ -36,7 +36,7 @@ class KitComponentInline(TabularInline):
         return super().get_queryset(request).select_related("component")
 
 
-class EquivalentInline(TabularInline):
+class EquivalentInline(ChoosingInline):
     """What may be sold instead."""
 
     model = Equivalent
@@ -49,7 +49,7 @@ class EquivalentInline(TabularInline):
         return super().get_queryset(request).select_related("other")
 
 
-class SupplierItemInline(TabularInline):
+class SupplierItemInline(ChoosingInline):
     model = SupplierItem
     extra = 0
     tab = True
@@ -105,7 +105,7 @@ class VariantAdmin(TracedAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "attributes":
+        if db_field.name == "attributes" and field is not None:
             field.widget.attrs["rows"] = 3
         return field
 
@@ -122,7 +122,7 @@ class ProductTypeAdmin(ModelAdmin):
 
 
 @admin.register(Fitment)
-class FitmentAdmin(ModelAdmin):
+class FitmentAdmin(ChoosingAdmin):
     list_display = ("variant", "make", "model", "year_from", "year_to", "engine", "position", "quantity")
     list_select_related = ("variant",)
     search_fields = ("variant__sku__holds", "make", "model")

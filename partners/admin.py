@@ -8,6 +8,7 @@ from typing import Any
 import psycopg.errors as pg
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, OperationalError, transaction
@@ -159,13 +160,21 @@ class ChosenRow(AutocompleteSelect):
         return "\x00" not in str(sent)
 
 
-class ChoosingAdmin(ModelAdmin):
-    """Pages with fields that are searched while one types."""
+class Choosing(BaseModelAdmin):  # type: ignore[type-arg]  # it takes none while it runs
+    """Fields that are searched while one types, on a page or in its inlines."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", ChosenRow(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class ChoosingAdmin(Choosing, ModelAdmin):
+    """A page with such fields."""
+
+
+class ChoosingInline(Choosing, TabularInline):
+    """Rows with such fields."""
 
 
 class HistoryAdmin(SimpleHistoryAdmin):
