@@ -10,7 +10,9 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from catalog.models import Equivalent, Fitment, KitComponent, Pack, ProductType, SupplierItem, Variant
-from partners.admin import TracedAdmin
+from catalog.operations import kits
+from catalog.operations.kits import Part
+from partners.admin import TracedAdmin, acting
 
 
 class PackInline(TabularInline):
@@ -89,6 +91,17 @@ class VariantAdmin(TracedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "sku") if obj else self.readonly_fields
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001  Django's
+        """A kit is composed by its operation, under its locks and with its refusals; all else is saved as typed."""
+        if formset.model is not KitComponent:
+            return super().save_formset(request, form, formset, change)
+        formset.save(commit=False)  # what was changed, for the history
+        if formset.has_changed():
+            rows = [row.cleaned_data for row in formset.forms if row.cleaned_data and not row.cleaned_data["DELETE"]]
+            parts = [Part(component=row["component"], quantity=row["quantity"]) for row in rows]
+            kits.compose(kit=form.instance, parts=parts, actor=acting(request))
+        return None
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

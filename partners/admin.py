@@ -8,6 +8,7 @@ from typing import Any
 import psycopg.errors as pg
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import CharField
@@ -58,9 +59,16 @@ def acting(request: HttpRequest) -> Actor:
 
 
 def said(problem: Problem) -> str:
-    """A refusal as one sentence for staff: the wrong fields' own words where there are some."""
-    found = problem.data.get("errors")
-    return " ".join(row["detail"] for row in found) if found else str(problem)
+    """A refusal in a sentence for staff: the wrong fields' own words, or what there is of the products it is short of."""
+    if found := problem.data.get("errors"):
+        return " ".join(row["detail"] for row in found)
+    short = [row for row in problem.data.get("shortages", []) if "productId" in row and row["available"] is not None]
+    return " ".join(
+        [
+            str(problem),
+            *(f"{row['productId']}: {row['requested']:,} asked, {row['available']:,} there." for row in short),
+        ]
+    )
 
 
 def try_operation(operation: Callable[[], object]) -> str:
@@ -134,6 +142,32 @@ class ReadOnlyAdmin(ModelAdmin):
         return back_to(request, reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[object_id]))
 
 
+class ChosenRow(AutocompleteSelect):
+    """What was sent in the place of a row's key and can be none is shown as nothing chosen.
+
+    The library would look it up to show it again, beside the sentence that refuses it, and fail.
+    """
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [sent for sent in value if self.can_be_a_key(sent)], attr)
+
+    def can_be_a_key(self, sent: Any) -> bool:
+        try:
+            self.field.target_field.to_python(sent)
+        except forms.ValidationError:
+            return False
+        return "\x00" not in str(sent)
+
+
+class ChoosingAdmin(ModelAdmin):
+    """Pages with fields that are searched while one types."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", ChosenRow(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
 class HistoryAdmin(SimpleHistoryAdmin):
     """The history is for reading: who, in which request, which values. Nothing is brought back from it.
 
@@ -151,7 +185,7 @@ class HistoryAdmin(SimpleHistoryAdmin):
         return True
 
 
-class TracedAdmin(HistoryAdmin, ModelAdmin):
+class TracedAdmin(HistoryAdmin, ChoosingAdmin):
     """Master data: edited in a form, every version kept, nothing deleted. A save is a new version (ETag)."""
 
     show_full_result_count = False
@@ -163,10 +197,13 @@ class TracedAdmin(HistoryAdmin, ModelAdmin):
         return False
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """What the database guards refuse is said in a sentence, and nothing was saved."""
+        """What an operation or the database's guards refuse is said in a sentence, and nothing was saved."""
         try:
             with transaction.atomic():
                 return super().changeform_view(request, *args, **kwargs)
+        except Problem as problem:
+            messages.error(request, f"Nothing was saved. {said(problem)}")
+            return back_to(request, request.get_full_path())
         except IntegrityError as error:
             name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "a rule of the database"
             messages.error(request, f"Nothing was saved; it would break this rule: {name.replace('_', ' ')}.")

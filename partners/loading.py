@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import batched
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +15,6 @@ from django.db import transaction
 
 from partners import files
 from partners.problems import InvalidInput, Problem
-
-CHUNK_ROWS = 500
 
 
 @dataclass
@@ -36,6 +35,8 @@ class Loader(ABC):
     """What one kind of file means. `columns` maps plain names (no case, spaces, underscores) to fields."""
 
     columns: ClassVar[dict[str, str]]
+    chunk_rows: ClassVar[int] = 500
+    """So many rows are one transaction."""
 
     def __init__(self) -> None:
         self.report = Report()
@@ -56,37 +57,42 @@ class Loader(ABC):
         encoding: str = "utf-8-sig",
         progress: Callable[[], object] = lambda: None,
     ) -> Report:
-        """Apply a file, CHUNK_ROWS a transaction, each row whole or not at all; with `is_check` nothing stays.
+        """Apply a file, `chunk_rows` a transaction, each row whole or not at all; with `is_check` nothing stays.
 
         Raises files.Unreadable for a file that cannot be read as a whole; chunks before stay applied.
         """
         rows = files.rows(path, encoding=encoding)
         if not is_check:
-            for chunk in _chunks(rows):
+            for chunk in batched(rows, self.chunk_rows):
                 with transaction.atomic():
-                    self._take(chunk, progress)
+                    self.take(chunk, progress)
             return self.report
         try:
             with transaction.atomic():
-                self._take(rows, progress)
+                for chunk in batched(rows, self.chunk_rows):
+                    self.take(chunk, progress)
                 raise _Undo
         except _Undo:
             return self.report
 
-    def _take(self, rows: Iterable[files.Row], progress: Callable[[], object]) -> None:
+    def take(self, rows: Iterable[files.Row], progress: Callable[[], object]) -> None:
+        """Apply rows one by one; a loader that can apply many at once does so instead."""
         for row in rows:
             try:
                 if row.fault:
                     raise InvalidInput.at("row", row.fault)
                 with transaction.atomic():
-                    self.report.outcomes[self.apply(self._named(row.values), row.number)] += 1
+                    self.report.outcomes[self.apply(self.named(row.values), row.number)] += 1
             except Problem as problem:
-                self.report.outcomes["refused"] += 1
-                found = problem.data.get("errors") or [{"field": problem.code, "detail": problem.detail}]
-                self.report.refusals += [f"row {row.number}: {one['field']}: {one['detail']}" for one in found]
+                self.refuse(row.number, problem)
             progress()
 
-    def _named(self, values: dict[str, Any]) -> dict[str, Any]:
+    def refuse(self, row_number: int, problem: Problem) -> None:
+        self.report.outcomes["refused"] += 1
+        found = problem.data.get("errors") or [{"field": problem.code, "detail": problem.detail}]
+        self.report.refusals += [f"row {row_number}: {one['field']}: {one['detail']}" for one in found]
+
+    def named(self, values: dict[str, Any]) -> dict[str, Any]:
         result = {}
         for column, value in values.items():
             if column not in self._names:
@@ -96,16 +102,6 @@ class Loader(ABC):
             if name := self._names[column]:
                 result[name] = value
         return result
-
-
-def _chunks(rows: Iterable[files.Row]) -> Iterator[list[files.Row]]:
-    chunk: list[files.Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == CHUNK_ROWS:
-            yield chunk
-            chunk = []
-    yield chunk
 
 
 def text(values: dict[str, Any], name: str, most: int, *, is_required: bool = True) -> str:

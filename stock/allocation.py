@@ -100,14 +100,16 @@ def allocate(
     *,
     strategy: Strategy = first_expired,
     limits: Mapping[tuple[int, str], int] | None = None,
+    taken: Mapping[int, int] | None = None,
 ) -> list[Plan]:
     """A plan for each demand, in their order. Demands share the candidates: no unit is picked twice.
 
     Demands that name their warehouse choose first, since the others can go elsewhere; kits next, since a
     kit wants one warehouse for all its parts. `limits` says how many units of (variant, warehouse) may be
-    picked in all, and with the warehouse "" of the variant; what is not named is not limited.
+    picked in all, and with the warehouse "" of the variant; what is not named is not limited. `taken` is
+    what is gone of the candidates already, by level.
     """
-    shelf = _Shelf(candidates, strategy, dict(limits or {}))
+    shelf = _Shelf(candidates, strategy, dict(limits or {}), taken or {})
     plans: dict[int, Plan] = {}
     kits: dict[int, list[int]] = defaultdict(list)
     for place, demand in enumerate(demands):
@@ -127,13 +129,19 @@ def allocate(
 class _Shelf:
     """What is still free while demand after demand picks from it."""
 
-    def __init__(self, candidates: Iterable[Candidate], strategy: Strategy, limits: dict[tuple[int, str], int]) -> None:
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        strategy: Strategy,
+        limits: dict[tuple[int, str], int],
+        taken: Mapping[int, int],
+    ) -> None:
         self.strategy, self.limits = strategy, limits
         self.stock: dict[int, list[Candidate]] = defaultdict(list)
         self.free: dict[int, int] = {}
         for candidate in candidates:
             self.stock[candidate.variant_id].append(candidate)
-            self.free[candidate.level_id] = candidate.available
+            self.free[candidate.level_id] = candidate.available - taken.get(candidate.level_id, 0)
         for rows in self.stock.values():
             if len(rows) > 1:
                 rows.sort(key=lambda row: row.fefo)

@@ -31,7 +31,7 @@ HELD = f"""
           FROM stock_movement m CROSS JOIN LATERAL (VALUES
               (m.to_location_id, m.to_condition, m.quantity), (m.from_location_id, m.from_condition, -m.quantity)
           ) side (location_id, condition, quantity)
-         WHERE {{variants}} m.id > %(floor)s AND side.location_id > 0
+         WHERE {{movements}} AND m.id > %(floor)s AND side.location_id > 0
            AND ((m.id > %(start)s AND m.occurred_at <= %(at)s) OR (m.id <= %(start)s AND m.occurred_at > %(at)s))
          GROUP BY {PLACE}
     )
@@ -99,19 +99,23 @@ def choose(at: datetime) -> tuple[Start, int]:
 
 
 def _count(start: Start, *, floor: int, at: datetime, variant_ids: list[int] | None) -> dict[int, int]:
+    # Said of each table, since the planner does not carry a list from one to the other.
+    of_variants = "true" if variant_ids is None else "{0}.variant_id = ANY(%(variants)s)"
     base, bases = "0", ""
     if start.last_id == TODAY:
         base = "level.on_hand"
     elif start.snapshot_id is not None:
         base = "coalesce(held.on_hand, 0)"
-        bases = "LEFT JOIN stock_snapshotlevel held ON held.snapshot_id = %(snapshot)s AND " + SAME_PLACE.format("held")
-    is_all = variant_ids is None
+        bases = f"""
+            LEFT JOIN stock_snapshotlevel held ON held.snapshot_id = %(snapshot)s
+                 AND {of_variants.format("held")} AND {SAME_PLACE.format("held")}
+        """
     statement = HELD.format(
         base=base,
         bases=bases,
-        variants="" if is_all else "m.variant_id = ANY(%(variants)s) AND",
+        movements=of_variants.format("m"),
+        levels=of_variants.format("level"),
         same_place=SAME_PLACE.format("change"),
-        levels="true" if is_all else "level.variant_id = ANY(%(variants)s)",
     )
     parameters: dict[str, Any] = {
         "at": at, "start": start.last_id, "floor": floor, "snapshot": start.snapshot_id, "variants": variant_ids,

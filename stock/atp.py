@@ -21,11 +21,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -155,9 +156,14 @@ class Answer:
     """What may be taken on top, without stock: the channel's oversell depth as far as it is not used up."""
     short: int
     """Units already promised for which there is no supply in time; kept back from what is left."""
-    terms: list[Term]
-    coming: list[Term]
+    terms_now: Callable[[], list[Term]] = field(repr=False, compare=False)
+    """Writes the terms out, when somebody wants to read them."""
+    coming: list[Term] = field(default_factory=list)
     """What arrives after the day, until the last day looked at: for the reader, not part of the sum."""
+
+    @cached_property
+    def terms(self) -> list[Term]:
+        return self.terms_now()
 
     @property
     def available(self) -> int:
@@ -194,9 +200,11 @@ def available_to_promise(
     looked at, too: they bear on what is left before. All supplies are of one variant; dates are those of the
     warehouses. Linear in the supplies where none arrives or grows too old within the horizon.
     """
-    rules = rules or Rules()
     day = max(today, needed_by or today)
     until = max(day, today + timedelta(days=horizon_days))
+    if not rules and not demands and (answer := _plain(supplies, today, day, until)):
+        return answer
+    rules = rules or Rules()
     parts = _parts(supplies, _bucketed(demands, today), rules, today, until)
     short = sum(part.short for part in parts)
     held = _held(demands, rules)
@@ -232,9 +240,31 @@ def available_to_promise(
         by_node=_by_node(supplies, parts, standings, day, left),
         backorder=backorder,
         short=short,
-        terms=terms,
+        terms_now=lambda: terms,
         coming=_coming(supplies, day, until),
     )
+
+
+def _plain(supplies: Sequence[Supply], today: date, day: date, until: date) -> Answer | None:
+    """The common case in one pass: nothing asked but what lies there, nothing coming, nothing growing too old.
+
+    None where it takes a closer look. The terms are those of the supplies, as in every answer.
+    """
+    by_node: dict[str, int] = {}
+    for supply in supplies:
+        if supply.available_from > today:
+            return None
+        free = 0
+        if not supply.barred and (supply.expires_on is None or supply.expires_on >= today):
+            if supply.expires_on is not None and supply.expires_on < until:
+                return None
+            free = supply.quantity - supply.promised
+        by_node[supply.node] = by_node.get(supply.node, 0) + free
+    total = sum(by_node.values())
+    return Answer(
+        day=day, until=until, by_date=[(today, total)], by_node=by_node, backorder=0, short=0,
+        terms_now=lambda: _terms_of_supplies(supplies, day, 0),
+    )  # fmt: skip
 
 
 # The parts of the pool: a node by itself, or all nodes together where a promise may be kept from any of them.

@@ -17,7 +17,6 @@ from catalog.models import KitComponent, Variant
 from partners.models import Partner
 from stock import atp, prepared
 from stock.atp import Answer, Supply
-from stock.models import PromiseRule
 from stock.models.level import FROM_SQL
 from stock.models.ownership import GRANTED_SQL
 from stock.rules import Rule, held_by, named, rules_for
@@ -160,16 +159,25 @@ def available_kit(parts: Sequence[KitComponent], answers: Mapping[int, Answer]) 
     )
 
 
+RULES = """
+    SELECT rule.kind, rule.variant_id, rule.product_type_id, coalesce(warehouse.code, ''), rule.channel,
+           partner.code, rule.units, rule.percent
+      FROM stock_promiserule rule
+      LEFT JOIN stock_warehouse warehouse ON warehouse.id = rule.warehouse_id
+      LEFT JOIN partners_partner partner ON partner.id = rule.partner_id
+     WHERE rule.variant_id = ANY(%s::bigint[]) OR rule.variant_id IS NULL
+"""
+
+
 def rules_of(variant_ids: list[int]) -> list[Rule]:
     """The rules that may count for these products. One query, on a small table."""
-    rows = PromiseRule.objects.filter(variant__in=variant_ids) | PromiseRule.objects.filter(variant=None)
     return [
         Rule(
-            kind=kind, variant_id=variant_id, product_type=product_type, node=node or "",
+            kind=kind, variant_id=variant_id, product_type=product_type, node=node,
             whom=named(partner_code) if partner_code else channel, units=units, percent=percent,
         )
-        for kind, variant_id, product_type, node, channel, partner_code, units, percent in rows.values_list(
-            "kind", "variant", "product_type", "warehouse__code", "channel", "partner__code", "units", "percent"
+        for kind, variant_id, product_type, node, channel, partner_code, units, percent in prepared.fetch(
+            RULES, [prepared.bigints(variant_ids)]
         )
     ]  # fmt: skip
 

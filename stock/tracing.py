@@ -1,17 +1,19 @@
-"""Readings of a batch's way through the house: where it came from, where it lies, who got some.
+"""Readings of a batch's way through the house: where it came from, what it was made into, who got some.
 
 Each says what it costs; every list is bounded, and the totals beside it are not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
-from stock.models import Batch
+from stock.models import Batch, Location, Recall
 
 ROWS_MAX = 500
 
@@ -93,6 +95,42 @@ TOTALS = """
              WHERE level.batch_id = %s)
       FROM stock_movement WHERE batch_id = %s
 """
+
+
+# A conversion is two rows of one reference and moment, into the conversion place and out of it, of two batches of one
+# number. From batch to batch, since what was opened may be packed anew. By movement_by_batch and _by_reference.
+SAME_GOODS = """
+    WITH RECURSIVE same (batch_id) AS (
+        SELECT unnest(%s::bigint[])
+        UNION
+        SELECT other.batch_id
+          FROM same
+          JOIN stock_batch batch ON batch.id = same.batch_id
+          JOIN stock_movement one ON one.batch_id = same.batch_id AND one.kind = 'conversion'
+          JOIN stock_movement other ON other.reference = one.reference AND other.reference <> ''
+           AND other.kind = 'conversion' AND other.occurred_at = one.occurred_at AND other.reason = one.reason
+           AND (other.to_location_id = %s) <> (one.to_location_id = %s)
+          JOIN stock_batch twin ON twin.id = other.batch_id AND twin.number = batch.number
+    )
+    SELECT batch_id FROM same
+"""
+
+
+def same_goods(*, batch_ids: Iterable[int]) -> set[int]:
+    """These batches, and those whose packs they were opened from or packed into: the same goods. One query."""
+    place = Location.VIRTUAL_IDS[Location.Kind.CONVERSION]
+    with connection.cursor() as cursor:
+        cursor.execute(SAME_GOODS, [sorted(batch_ids), place, place])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def recalled_with(*, recall: Recall) -> list[Recall]:
+    """The recalls of the same goods that were open while this one was. Two queries."""
+    batch_ids = same_goods(batch_ids=[recall.batch_id]) - {recall.batch_id}
+    others = Recall.objects.filter(Q(closed_at=None) | Q(closed_at__gte=recall.opened_at), batch__in=batch_ids)
+    if recall.closed_at:
+        others = others.filter(opened_at__lte=recall.closed_at)
+    return list(others.order_by("id"))
 
 
 def trace(*, batch: Batch, limit: int = ROWS_MAX) -> Trace:

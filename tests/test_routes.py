@@ -13,6 +13,8 @@ from partners import scopes
 from tests import make
 from tests.conftest import ApiClient, api_of
 
+# A thing named by one parameter, or by two: a supplier's product, a product's batch.
+TWO_WORDS = r"\{\w+\}(/\{\w+\})?"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -87,7 +89,12 @@ def belongings(retailer, supplier) -> dict[str, str]:
     ends = {"sourceWarehouse": "W1", "targetWarehouse": "W2"}
     transfer = client.post("/transfers", ends | {"lines": lines}).json()
     count = client.post("/counts", {"warehouseLocation": "W1"}).json()
+    honey = make.make_variant(sku="HONEY", suppliers=[supplier], tracking="batch")
+    make.make_level(variant=honey, warehouse=warehouse, batch_number="B1")
+    recall = api_of(make.make_partner(kind="channel")).post("/batches/HONEY/B1/recall", {"reason": "glass"}).json()
     return {
+        "batches": "HONEY/B1",
+        "recalls": recall["recallId"],
         "counts": count["countId"],
         "suppliers": "SUP-1",
         "retailPartners": "RET-1",
@@ -114,8 +121,7 @@ def test_a_strangers_token_finds_nothing_of_anothers_on_any_route(belongings):
         if "{" not in path:
             continue
         noun = path.strip("/").split("/")[0]
-        mine = path.replace("{supplier}/{sku}", "{id}") if noun == "inventory" else path
-        real = re.sub(r"\{\w+\}", belongings[noun], mine)
+        real = re.sub(TWO_WORDS, belongings[noun], path)
         stranger = elsewhere if noun == "warehouses" else another
         answer = stranger.request(method, real, {}, headers={"If-Match": '"1"'})
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, real)
@@ -134,7 +140,7 @@ def test_the_owners_reach_what_the_stranger_did_not(belongings, retailer, suppli
     """Else the test above could pass because nothing is there."""
     for client, nouns in (
         (api_of(retailer), set(belongings)),
-        (api_of(supplier), {"suppliers", "products", "inventory"}),
+        (api_of(supplier), {"suppliers", "products", "inventory", "batches", "recalls"}),
     ):
         for noun in nouns:
             below = "/locations" if noun == "warehouses" else ""

@@ -32,14 +32,13 @@ class LeavingLine(serializers.Serializer[Any]):
     quantity = Quantity()
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
     serialNumbers = serializers.ListField(
-        source="serial_numbers", child=Text(max_length=60), required=False, default=list, max_length=1_000
-    )
+        source="serial_numbers", child=Text(max_length=60), required=False, default=list, max_length=1_000,
+        help_text="Of a kit, those of all its components.",
+    )  # fmt: skip
 
     def validate(self, line: dict[str, Any]) -> dict[str, Any]:
         if not line.get("line_id") and not line.get("sku"):
             raise serializers.ValidationError({"lineId": "Name the line by lineId or productId."})
-        if len(line["serial_numbers"]) > line["quantity"]:
-            raise serializers.ValidationError({"serialNumbers": "There are more serial numbers than units."})
         if len(set(line["serial_numbers"])) < len(line["serial_numbers"]):
             raise serializers.ValidationError({"serialNumbers": "A serial number is there twice."})
         return line
@@ -149,6 +148,8 @@ class Shipments(ShipmentDoor):
 
     def leaving(self, place: int, line: dict[str, Any], mine: list[OrderLine]) -> Leaving:
         row = find_line(mine, line, f"lines[{place}]")
+        if len(line["serial_numbers"]) > line["quantity"] and not is_kit(row):
+            raise InvalidInput.at(f"lines[{place}].serialNumbers", "There are more serial numbers than units.")
         return Leaving(
             line=row,
             quantity=line["quantity"],
@@ -194,3 +195,8 @@ def is_sscc(text: str) -> bool:
     if len(text) != 18 or not text.isascii() or not text.isdigit():
         return False
     return str(ean.calc_check_digit(text[:-1])) == text[-1]
+
+
+def is_kit(row: OrderLine) -> bool:
+    """Whether the line leaves as components, and may name more units than kits. One query."""
+    return row.reservation_line is not None and row.reservation_line.components.exists()

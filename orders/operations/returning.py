@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from catalog.models import Variant
 from orders.models import Order, OrderLine, Return, ReturnLine, ShipmentLine
@@ -18,7 +18,7 @@ from orders.operations import ordering
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput, Problem
 from stock import ledger
-from stock.models import Batch, Level, Location, Movement, ReservationLine, Warehouse
+from stock.models import Batch, Level, Location, Movement, ReservationLine, SerialMovement, Warehouse
 from stock.operations import warehouses
 
 Disposition = ReturnLine.Disposition
@@ -77,13 +77,15 @@ class Piece:
     variant: Variant
     batch: Batch | None
     quantity: int
+    serials: tuple[str, ...] = ()
 
 
 @transaction.atomic
 def announce(*, order: Order, coming: Sequence[ComingBack], actor: Actor, at: datetime) -> Return:
     """Expect goods back. Locks the order, so that two cannot announce the same unit.
 
-    Raises OverReturn (data: productId, requested, returnable) and InvalidInput for a batch not shipped.
+    Raises OverReturn (data: productId, requested, returnable) and InvalidInput for a batch not shipped, and for
+    the serial number of a unit that did not leave on this order or is announced already.
     """
     Order.objects.lock().get(pk=order.pk)
     wanted: dict[int, int] = defaultdict(int)
@@ -91,6 +93,7 @@ def announce(*, order: Order, coming: Sequence[ComingBack], actor: Actor, at: da
         wanted[row.line.pk] += row.quantity
     for line in OrderLine.objects.filter(pk__in=wanted).select_related("variant"):
         _check_returnable(line.variant.sku, wanted[line.pk], line.shipped - line.returned)
+    _check_units(order, coming)
     batches = _batches(coming)
     announced = Return.objects.create(order=order, announced_at=at)
     ReturnLine.objects.bulk_create(
@@ -176,7 +179,7 @@ def inspect(*, returned: Return, verdicts: Sequence[Verdict], actor: Actor, at: 
 
 
 def _lines(returned: Return) -> list[ReturnLine]:
-    return list(returned.lines.select_related("order_line__variant", "batch"))
+    return list(returned.lines.select_related("return_of__order", "order_line__variant", "batch"))
 
 
 def _components(line: ReturnLine) -> list[ReservationLine]:
@@ -197,9 +200,27 @@ def _shipped_pieces(line: ReturnLine) -> list[Piece]:
     for part in _components(line):
         gone = part.allocations.filter(consumed__gt=0).order_by().values_list("level__batch", flat=True).distinct()
         batch = Batch.objects.filter(pk=gone[0]).first() if len(gone) == 1 else None
-        pieces.append(Piece(line=line, variant=part.variant, batch=batch, quantity=line.quantity * _per_kit(part)))
+        quantity = line.quantity * _per_kit(part)
+        gone_units = _left_on(line.return_of.order).filter(serial__variant=part.variant, serial__level=None)
+        units = set(gone_units.values_list("serial__number", flat=True))
+        serials = _units_of_kit(line, part, quantity, units)
+        pieces.append(Piece(line=line, variant=part.variant, batch=batch, quantity=quantity, serials=serials))
     variant = line.order_line.variant
-    return pieces or [Piece(line=line, variant=variant, batch=line.batch, quantity=line.quantity)]
+    return pieces or [Piece(line=line, variant=variant, batch=line.batch, quantity=line.quantity, serials=_named(line))]
+
+
+def _named(line: ReturnLine) -> tuple[str, ...]:
+    return (line.serial_number,) if line.serial_number else ()
+
+
+def _units_of_kit(line: ReturnLine, part: ReservationLine, quantity: int, units: set[str]) -> tuple[str, ...]:
+    """Which of these units of a component are meant: all, where that is as many, else the one the line names.
+
+    A line names one unit at most, and a kit may have several; where that does not tell, the ledger refuses.
+    """
+    if part.variant.tracking != Variant.Tracking.SERIAL:
+        return ()
+    return tuple(sorted(units)) if len(units) == quantity else tuple(units.intersection(_named(line)))
 
 
 def _received_pieces(returned: Return, settled: Sequence[tuple[ReturnLine, str, int]]) -> list[tuple[Piece, str]]:
@@ -212,21 +233,34 @@ def _received_pieces(returned: Return, settled: Sequence[tuple[ReturnLine, str, 
     for row in Movement.objects.filter(reference=returned.number, kind=Movement.Kind.RETURN).order_by("id"):
         left[row.variant_id, row.batch_id] += row.quantity
     batches = Batch.objects.in_bulk([batch_id for _, batch_id in left if batch_id])
+    lying: dict[tuple[int, int | None], set[str]] = defaultdict(set)
+    received = SerialMovement.objects.filter(movement__reference=returned.number, movement__kind=Movement.Kind.RETURN)
+    for *side, number in received.values_list("movement__variant", "movement__batch", "serial__number"):
+        lying[side[0], side[1]].add(number)
     kits = []
     for line, disposition, quantity in settled:
         if parts := _components(line):
             kits.append((line, disposition, quantity, parts))
             continue
         left[line.order_line.variant_id, line.batch_id] -= quantity
-        piece = Piece(line=line, variant=line.order_line.variant, batch=line.batch, quantity=quantity)
+        lying[line.order_line.variant_id, line.batch_id].difference_update(_named(line))
+        variant = line.order_line.variant
+        piece = Piece(line=line, variant=variant, batch=line.batch, quantity=quantity, serials=_named(line))
         pieces.append((piece, disposition))
     for line, disposition, quantity, parts in kits:
         for part in parts:
             wanted = quantity * _per_kit(part)
             for variant_id, batch_id in [key for key in left if key[0] == part.variant_id]:
                 if units := min(wanted, left[variant_id, batch_id]):
-                    batch = batches[batch_id] if batch_id else None
-                    pieces.append((Piece(line=line, variant=part.variant, batch=batch, quantity=units), disposition))
+                    piece = Piece(
+                        line=line,
+                        variant=part.variant,
+                        batch=batches[batch_id] if batch_id else None,
+                        quantity=units,
+                        serials=_units_of_kit(line, part, units, lying[variant_id, batch_id]),
+                    )
+                    lying[variant_id, batch_id].difference_update(piece.serials)
+                    pieces.append((piece, disposition))
                     left[variant_id, batch_id] -= units
                     wanted -= units
     return pieces
@@ -244,7 +278,7 @@ def _posting(
         kind=kind,
         reason=reason,
         reference=reference,
-        serials=(piece.line.serial_number,) if piece.line.serial_number else (),
+        serials=piece.serials,
     )
 
 
@@ -290,6 +324,55 @@ def _batches(coming: Sequence[ComingBack]) -> list[Batch | None]:
         here[batch] -= row.quantity
         found.append(batch)
     return found
+
+
+def _check_units(order: Order, coming: Sequence[ComingBack]) -> None:
+    """Units named by their numbers are those that left on this order, each once. Three queries; none without numbers.
+
+    What is not tracked by serial number may be called anything. Raises InvalidInput.
+    """
+    if not any(row.serial_number for row in coming):
+        return
+    tracked = _tracked(row.line for row in coming)
+    left = set(_left_on(order).values_list("serial__variant", "serial__number"))
+    earlier = ReturnLine.objects.filter(order_line__in=tracked).exclude(serial_number="")
+    announced = set(earlier.values_list("order_line", "serial_number"))
+    wrong = []
+    for place, row in enumerate(coming):
+        variant_ids = tracked[row.line.pk]
+        if not row.serial_number or not variant_ids:
+            continue
+        named = f"{row.serial_number} of {row.line.variant.sku}"
+        if not any((variant_id, row.serial_number) in left for variant_id in variant_ids):
+            wrong.append((f"lines[{place}].serialNumber", f"No unit {named} left on this order."))
+        elif (row.line.pk, row.serial_number) in announced:
+            wrong.append((f"lines[{place}].serialNumber", f"Unit {named} is announced already."))
+        announced.add((row.line.pk, row.serial_number))
+    if wrong:
+        raise InvalidInput.of(wrong)
+
+
+def _tracked(lines: Iterable[OrderLine]) -> dict[int, set[int]]:
+    """Of each line the variants tracked by serial number: its own, or those of its kit's components. One query."""
+    variant_ids: dict[int, set[int]] = defaultdict(set)
+    kits: dict[int, int] = {}
+    for line in lines:
+        if line.variant.tracking == Variant.Tracking.SERIAL:
+            variant_ids[line.pk].add(line.variant_id)
+        if line.reservation_line_id:
+            kits[line.reservation_line_id] = line.pk
+    parts = ReservationLine.objects.filter(kit_line__in=kits, variant__tracking=Variant.Tracking.SERIAL)
+    for part in parts:
+        if part.kit_line_id:
+            variant_ids[kits[part.kit_line_id]].add(part.variant_id)
+    return variant_ids
+
+
+def _left_on(order: Order) -> QuerySet[SerialMovement]:
+    """The units that left with the order's shipments, as the ledger says."""
+    return SerialMovement.objects.filter(
+        movement__kind=Movement.Kind.SHIPMENT, movement__reference__in=order.shipments.values("number")
+    )
 
 
 def _settle(returned: Return, verdicts: Sequence[Verdict]) -> list[tuple[ReturnLine, str, int]]:

@@ -45,20 +45,24 @@ class OutboxEvent(models.Model):
     is_about_stock = models.BooleanField(default=False)
     supplier_ids = ArrayField(models.BigIntegerField(), default=list)
     warehouse_code = models.CharField(max_length=40, blank=True)
-    position = models.BigIntegerField(null=True, unique=True)
+    position = models.BigIntegerField(null=True)
     subject_version = models.BigIntegerField(null=True)
 
     objects = OutboxEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
+        # What only readers of the feed need is indexed when the relay gives the position, not by whoever made the fact.
         indexes = [
             models.Index(fields=["id"], name="outbox_waiting_for_relay", condition=Q(position__isnull=True)),
-            models.Index(fields=["subject", "id"], name="outbox_by_subject"),
+            models.Index(fields=["subject", "id"], name="outbox_by_subject", condition=Q(position__isnull=False)),
             # Without the many that are about stock and name nobody: an empty array costs an entry, too.
             GinIndex(fields=["addressee_ids"], name="outbox_by_addressee", condition=~Q(addressee_ids=[])),
         ]
         constraints = [
+            models.UniqueConstraint(
+                fields=["position"], condition=Q(position__isnull=False), name="outbox_position_once"
+            ),
             models.CheckConstraint(
                 condition=Q(position__isnull=True, subject_version__isnull=True)
                 | Q(position__gte=1, subject_version__gte=1),

@@ -1,5 +1,31 @@
 """Staff pages of the stock book. Quantities cannot be typed over; they are moved."""
 
-from stock.admin import counts, holds, ledger, owners, products, reasons, reservations, transfers, warehouses
+from stock.admin import (
+    counts,
+    holds,
+    inbound,
+    ledger,
+    owners,
+    products,
+    reasons,
+    reservations,
+    rules,
+    serials,
+    transfers,
+    warehouses,
+)
 
-__all__ = ["counts", "holds", "ledger", "owners", "products", "reasons", "reservations", "transfers", "warehouses"]
+__all__ = [
+    "counts",
+    "holds",
+    "inbound",
+    "ledger",
+    "owners",
+    "products",
+    "reasons",
+    "reservations",
+    "rules",
+    "serials",
+    "transfers",
+    "warehouses",
+]

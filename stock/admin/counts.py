@@ -29,12 +29,15 @@ from catalog.models import Variant
 from partners.admin import DocumentAdmin, LinesInline, ReadOnlyAdmin, acting, ask, back_to, run_each, try_operation
 from partners.models import Partner
 from stock import abc, queries
+from stock.admin.pages import partner_of, stocked
 from stock.admin.search import find, named
 from stock.models import Count, CountLine, Level, Warehouse
 from stock.operations import counting
 from stock.operations.counting import TO_COUNT, Found, Posted, Rules, Scope
 
 COLOURS = {
+    "waiting": "",
+    "counted": "info",
     "open": "info",
     "posted": "success",
     "cancelled": "danger",
@@ -114,17 +117,10 @@ class RecordingForm(forms.Form):
     )
 
     def clean_sku(self) -> Variant:
-        variant = Variant.objects.stocked().filter(sku=self.cleaned_data["sku"]).first()
-        if variant is None:
-            raise forms.ValidationError("There is no product with this SKU that can be stocked.")
-        return variant
+        return stocked(self.cleaned_data["sku"])
 
     def clean_owner(self) -> Partner | None:
-        code = self.cleaned_data["owner"]
-        owner = Partner.objects.filter(code=code).first()
-        if code and owner is None:
-            raise forms.ValidationError("There is no partner with this code.")
-        return owner
+        return partner_of(self.cleaned_data["owner"])
 
     def focus_where_the_next_scan_goes(self) -> None:
         """A scanner ends each scan with Enter: what is still missing gets the cursor."""
@@ -318,7 +314,7 @@ class CountLineAdmin(ReadOnlyAdmin):
     """The places of all counts; filtered by state, the desk of who approves."""
 
     list_display = ("product", "place", "batch", "label", "first_counted", "counted", "balance", "difference",
-                    "counted_by", "of")  # fmt: skip
+                    "counted_by")  # fmt: skip
     list_select_related = ("variant", "location__warehouse", "batch", "count")
     list_filter = ("state",)
     search_fields = ("count__number",)
@@ -341,9 +337,9 @@ class CountLineAdmin(ReadOnlyAdmin):
     def product(self, line: CountLine) -> list[str]:
         return named(line.variant)
 
-    @display(description="Place", wrapper_class="whitespace-nowrap")
-    def place(self, line: CountLine) -> str:
-        return str(line.location)
+    @display(description="Place, count", header=True)
+    def place(self, line: CountLine) -> list[str]:
+        return [str(line.location), line.count.number]
 
     @display(description="State", ordering="state", label=COLOURS)
     def label(self, line: CountLine) -> tuple[str, str]:
@@ -352,10 +348,6 @@ class CountLineAdmin(ReadOnlyAdmin):
     @display(description="Variance")
     def difference(self, line: CountLine) -> int | None:
         return line.variance
-
-    @display(description="Count")
-    def of(self, line: CountLine) -> str:
-        return line.count.number
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         words = search_term.strip()

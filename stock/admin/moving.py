@@ -6,12 +6,15 @@ from django import forms
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from catalog.models import Variant
-from stock.admin.pages import SerialNumbersField, stocked
+from partners.models import Partner
+from stock.admin.pages import SerialNumbersField, partner_of, stocked
 from stock.models import Level, Warehouse
 
 
 class MoveForm(forms.Form):
     """A move as the clerk says it: what, from which bin, to which, how many."""
+
+    is_in_columns = True
 
     sku = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU")
     warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)
@@ -37,8 +40,15 @@ class MoveForm(forms.Form):
         choices=Level.Condition, initial=Level.Condition.SELLABLE, widget=UnfoldAdminSelectWidget,
         help_text="The condition it lies there in; a move does not change it.",
     )  # fmt: skip
-    serials = SerialNumbersField()
+    owner = forms.CharField(
+        max_length=40, required=False, widget=UnfoldAdminTextInputWidget,
+        help_text="Whose goods these are: a partner's code. Empty: ours.",
+    )  # fmt: skip
     reference = forms.CharField(max_length=120, required=False, widget=UnfoldAdminTextInputWidget)
+    serials = SerialNumbersField()
+
+    def clean_owner(self) -> Partner | None:
+        return partner_of(self.cleaned_data["owner"])
 
     def clean_sku(self) -> Variant:
         return stocked(self.cleaned_data["sku"])

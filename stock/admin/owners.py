@@ -6,14 +6,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from partners.admin import ChoosingAdmin
 from stock.models import OwnerGrant
 
 
 @admin.register(OwnerGrant)
-class OwnerGrantAdmin(ModelAdmin):
+class OwnerGrantAdmin(ChoosingAdmin):
     """A grant is given or taken back as a whole; what is promised by it stays promised."""
 
     list_display = ("owner", "to")

@@ -18,15 +18,20 @@ def find(queryset: Any, words: str, *others: Q) -> Any:
 
     Products and batches are looked up first, so that a ledger without end is read by its own indexes.
     """
-    variants = Variant.objects.all()
-    for word in words.split():
-        variants = variants.filter(Q(sku__holds=word) | Q(name__holds=word))
-    variant_ids = list(variants.order_by().values_list("pk", flat=True)[:FOUND_MAX])
+    variant_ids = variants_named(words)
     batch_ids = list(Batch.objects.filter(number__holds=words).order_by().values_list("pk", flat=True)[:FOUND_MAX])
     found = Q(variant_id__in=variant_ids) | Q(batch_id__in=batch_ids)
     for other in others:
         found |= other
     return queryset.filter(found)
+
+
+def variants_named(words: str) -> list[int]:
+    """The products whose SKU or name holds all of the words. One query."""
+    variants = Variant.objects.all()
+    for word in words.split():
+        variants = variants.filter(Q(sku__holds=word) | Q(name__holds=word))
+    return list(variants.order_by().values_list("pk", flat=True)[:FOUND_MAX])
 
 
 def named(variant: Variant) -> list[str]:

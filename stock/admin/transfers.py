@@ -16,20 +16,16 @@ from unfold.widgets import (
     UnfoldAdminDateWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
 from catalog.models import Variant
 from partners.admin import DocumentAdmin, LinesInline, acting, ask, run_each, try_operation
-from stock.admin.pages import SerialNumbersField, show_form
+from stock.admin.pages import QUANTITY_MAX, ProductRowsField, SerialNumbersField, show_form
 from stock.models import Transfer, TransferLine, Warehouse
 from stock.operations import transfers
 from stock.operations.transfers import Arrival, Going
-
-ROWS_MAX = 500
-QUANTITY_MAX = 10**12
 
 
 class PlanForm(forms.Form):
@@ -42,42 +38,12 @@ class PlanForm(forms.Form):
         help_text="The day it should arrive; from then on the target can promise it. Empty: the day it is dispatched.",
     )  # fmt: skip
     reference = forms.CharField(max_length=120, required=False, widget=UnfoldAdminTextInputWidget)
-    lines = forms.CharField(
-        max_length=100_000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 8}),
+    lines = ProductRowsField(
+        word="batch number", word_max=60,
         help_text="A row for each product: SKU, quantity in stock units and, if it must be that one, the batch number."
         " Without a batch, those that expire first go.",
+        label="Products",
     )  # fmt: skip
-
-    def clean_lines(self) -> list[Going]:
-        """The rows as what they mean; each row that cannot be used is named."""
-        rows = [
-            (number, row.split(maxsplit=2)) for number, row in enumerate(self.cleaned_data["lines"].splitlines(), 1)
-        ]
-        rows = [(number, words) for number, words in rows if words]
-        if len(rows) > ROWS_MAX:
-            raise forms.ValidationError(f"A transfer has at most {ROWS_MAX} rows.")
-        variants = {
-            variant.sku: variant
-            for variant in Variant.objects.stocked().filter(sku__in={words[0] for _, words in rows})
-        }
-        wrong = [f"Row {number}: {why}" for number, words in rows if (why := _why_not(words, variants))]
-        if wrong:
-            raise forms.ValidationError([forms.ValidationError(why) for why in wrong])
-        return [
-            Going(variant=variants[sku], quantity=int(quantity), batch_number="".join(batch))
-            for _, (sku, quantity, *batch) in rows
-        ]
-
-
-def _why_not(words: list[str], variants: dict[str, Variant]) -> str:
-    sku, *rest = words
-    if sku not in variants:
-        return f"there is no product {sku} that can be stocked."
-    if not rest:
-        return f"how many of {sku}?"
-    if not (rest[0].isascii() and rest[0].isdigit() and 1 <= int(rest[0][:14]) <= QUANTITY_MAX):
-        return f"{rest[0]} is no number of units."
-    return "a batch number has up to 60 characters." if len("".join(rest[1:])) > 60 else ""
 
 
 class DispatchForm(BaseDialogForm):
@@ -247,4 +213,8 @@ class TransferAdmin(DocumentAdmin):
 def plan_as_said(form: PlanForm, request: HttpRequest) -> Transfer:
     """The form's words as the one operation they mean."""
     fields = dict(form.cleaned_data)
-    return transfers.plan(going=fields.pop("lines"), actor=acting(request), at=timezone.now(), **fields)
+    going = [
+        Going(variant=variant, quantity=quantity, batch_number=batch)
+        for variant, quantity, batch in fields.pop("lines")
+    ]
+    return transfers.plan(going=going, actor=acting(request), at=timezone.now(), **fields)

@@ -98,7 +98,9 @@ class BatchAdmin(TracedAdmin):
         description="Quarantine",
         icon="front_hand",
         permissions=["hold"],
-        dialog=ask("Hold this batch back?", "Nothing of it is promised or leaves until it is lifted.", "Hold", WhyForm),
+        dialog=ask(
+            "Hold this batch back?", "Nothing of it is promised or leaves until it is lifted.", "Quarantine", WhyForm
+        ),
     )
     def quarantine(self, request: HttpRequest, form: WhyForm, object_id: str) -> HttpResponse:
         return self.say(request, form, object_id, holds.quarantine_batch, "It is held back.")

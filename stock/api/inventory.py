@@ -23,7 +23,7 @@ from partners.api.doors import IF_MATCH, Door, once
 from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import Partner
-from partners.problems import InvalidInput
+from partners.problems import InvalidInput, Problem
 from stock import asof, ledger, queries
 from stock.models import Batch, Level, Location, Warehouse
 from stock.operations import movements
@@ -39,6 +39,15 @@ AS_OF = OpenApiParameter(
     description="A moment of the past (RFC 3339, with its offset): `inventoryLevel` is what lay there then, by when "
     "things happened. What was reserved then is not kept; everything else is told as it is now.",
 )
+
+
+class LeftToTheHouse(Problem):
+    """The caller may see it, but this step is for those who answer for it."""
+
+    code = "left_to_the_house"
+    title = "This step is not yours to take"
+    status = 403
+    is_final = False
 
 
 class LevelSerializer(serializers.Serializer[Any]):
@@ -103,6 +112,10 @@ class BookingFields(serializers.Serializer[Any]):
     ownerId = Text(
         source="owner_code", max_length=40, required=False, allow_null=True, default=None,
         help_text="You, for stock of yours that lies with us; null: it is ours.",
+    )  # fmt: skip
+    condition = serializers.ChoiceField(
+        Level.Condition, required=False, default=Level.Condition.SELLABLE,
+        help_text="Of the units adjusted or written off.",
     )  # fmt: skip
     serialNumbers = serializers.ListField(
         source="serials", child=Text(max_length=60), required=False, default=list, max_length=SERIALS_MAX,
@@ -272,6 +285,7 @@ def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner
         location=find_location(warehouse, fields["location"]) if fields["location"] else None,
         owner=find_owner(door.partner, fields["owner_code"]) if fields["owner_code"] is not None else None,
         serials=fields["serials"],
+        condition=fields["condition"],
         supplier=supplier,
         actor=door.actor,
         at=timezone.now(),

@@ -22,7 +22,7 @@ from partners.api.fields import Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from partners.turnstile import Turnstile
-from stock.api.inventory import find_warehouse
+from stock.api.inventory import SERIALS_MAX, find_warehouse
 from stock.models import Allocation, Reservation, ReservationLine
 from stock.models.reservation import ReservationQuerySet
 from stock.operations import reservations
@@ -52,6 +52,10 @@ class ExtendFields(serializers.Serializer[Any]):
 
 class CommitFields(serializers.Serializer[Any]):
     orderId = Text(source="reference", max_length=120, required=False, default="", allow_blank=True, allow_null=True)
+    serialNumbers = serializers.ListField(
+        source="serials", child=Text(max_length=60), required=False, default=list, max_length=SERIALS_MAX,
+        help_text="Of products tracked by serial number: each unit that leaves, once.",
+    )  # fmt: skip
 
 
 class AllocationSerializer(serializers.Serializer[Any]):
@@ -182,7 +186,11 @@ class Commit(ReservationDoor):
         fields = self.understood(CommitFields)
         return self.answer(
             reservations.commit(
-                reservation=reservation, reference=fields["reference"] or "", actor=self.actor, at=timezone.now()
+                reservation=reservation,
+                reference=fields["reference"] or "",
+                serials=fields["serials"],
+                actor=self.actor,
+                at=timezone.now(),
             )
         )
 
@@ -204,7 +212,7 @@ def grant(wishes: Sequence[Wish]) -> list[Response | Problem]:
         except Problem as refusal:
             outcomes = [refusal]
     else:
-        outcomes = reservations.reserve_together(wishes)
+        outcomes = reservations.reserve_together(wishes=wishes)
     rows = shown().in_bulk([outcome[0].pk for outcome in outcomes if not isinstance(outcome, Problem)])
     answers: list[Response | Problem] = []
     for outcome in outcomes:

@@ -13,10 +13,14 @@ GRANTED_SQL = """
 """
 
 
-def visible_to(partner: Partner) -> Q:
-    """Rows with an `owner` the partner may see: ours, its own, and what other owners grant it."""
+def visible_to(partner: Partner, prefix: str = "") -> Q:
+    """Rows with an `owner` the partner may see: ours, its own, and what other owners grant it.
+
+    `prefix` is the way to these rows from others, as `levels__`.
+    """
     granted = OwnerGrant.objects.filter(Q(partner=None) | Q(partner=partner))
-    return Q(owner=None) | Q(owner=partner) | Q(owner__in=granted.values("owner"))
+    owner = f"{prefix}owner"
+    return Q((owner, None)) | Q((owner, partner)) | Q((f"{owner}__in", granted.values("owner")))
 
 
 def owners_seen_by(partner: Partner) -> list[int]:

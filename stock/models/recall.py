@@ -3,8 +3,15 @@ from __future__ import annotations
 from django.db import models
 from simple_history.models import HistoricalRecords
 
+from partners.models import Partner
 from partners.models.history import Traced
 from stock.models.batch import Batch
+
+
+class RecallQuerySet(models.QuerySet["Recall"]):
+    def for_partner(self, partner: Partner) -> RecallQuerySet:
+        """Recalls of the batches the partner may see."""
+        return self.filter(batch__in=Batch.objects.for_partner(partner))
 
 
 class Recall(models.Model):
@@ -25,6 +32,7 @@ class Recall(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     history = HistoricalRecords(bases=[Traced])
+    objects = RecallQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

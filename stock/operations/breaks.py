@@ -57,7 +57,7 @@ def break_open(
     batches is held back. Twice opens twice.
     """
     pack = pack_of(variant=variant)
-    batch = _known_batch(variant, batch_number)
+    batch = warehouses.known_batch(variant=variant, number=batch_number)
     inner = _same_batch(pack.variant, batch, actor)
     sides = [(variant, batch, quantity), (pack.variant, inner, quantity * pack.quantity)]
     return _convert(pack, sides, warehouse, location, reference, actor=actor, at=at)
@@ -82,7 +82,7 @@ def pack_up(
     pack = pack_of(variant=variant)
     if quantity % pack.quantity:
         raise InvalidInput.at("quantity", f"{quantity} units do not fill whole packs of {pack.quantity}.")
-    batch = _known_batch(pack.variant, batch_number)
+    batch = warehouses.known_batch(variant=pack.variant, number=batch_number)
     outer = _same_batch(variant, batch, actor)
     sides = [(pack.variant, batch, quantity), (variant, outer, quantity // pack.quantity)]
     return _convert(pack, sides, warehouse, location, reference, actor=actor, at=at)
@@ -97,15 +97,6 @@ def pack_of(*, variant: Variant) -> Pack:
         )
         raise InvalidInput.at("productId", f"{variant.sku} {said}.")
     return packs[0]
-
-
-def _known_batch(variant: Variant, number: str) -> Batch | None:
-    if not number and variant.tracking == Variant.Tracking.BATCH:
-        raise InvalidInput.at("batchNumber", f"{variant.sku} is tracked by batch; name the batch.")
-    batch = Batch.objects.filter(variant=variant, number=number).first() if number else None
-    if number and batch is None:
-        raise InvalidInput.at("batchNumber", f"No batch {number} of {variant.sku} is known.")
-    return batch
 
 
 def _same_batch(variant: Variant, batch: Batch | None, actor: Actor) -> Batch | None:

@@ -1,13 +1,13 @@
 """Batches are held back, let go and recalled.
 
-Lock order: the batch, then all of its levels by id. The batch's row comes first, since a level that is made
+Lock order: the batches by id, then all of their levels by id. The batch's row comes first, since a level that is made
 while we look would be missed: who makes one holds its batch (ledger.ensure), so it is either among the levels
 we lock or is made after us and reads our word. Single units are moved to quarantine by `movements.book`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from partners import numbers, outbox
 from partners.actors import Actor
 from partners.problems import IllegalStep
-from stock import ledger
+from stock import ledger, tracing
 from stock.ledger import LockedLevel
 from stock.models import Allocation, Batch, Level, Recall
 from stock.operations import shortages
@@ -71,27 +71,46 @@ def lift_batch(*, batch: Batch, reason: str, actor: Actor, at: datetime) -> Batc
 def recall_batch(*, batch: Batch, reason: str, actor: Actor, at: datetime) -> Recall:
     """Call a batch back: it is blocked everywhere at once, and every promise of it is broken.
 
-    Lines that lose units wait again and their holders are told `inventory.shortage`; the batch's supplier, its
-    owners and every partner that had a promise or got some are told `batch.recalled`. Counts what lies
-    there. Locks the batch and all its levels. Recalled again while the recall is open answers that one.
+    The same goods may go by other SKUs: packs that were opened into units of this batch, or units that were packed.
+    Their batches are recalled with it, each by a recall of its own for the same reason; a number that is merely
+    the same is left alone. Lines that lose units wait again and their holders are told `inventory.shortage`;
+    each batch's supplier, its owners and every partner that had a promise or got some are told `batch.recalled`.
+    Counts what lies there. Locks the batches by id and all their levels. Recalled again while the recall is
+    open answers that one.
     """
-    locked, levels = _lock(batch)
-    if earlier := locked.recalls.filter(state=Recall.State.OPEN).first():
+    locked, levels = _lock_same_goods(batch)
+    if earlier := locked[batch.pk].recalls.filter(state=Recall.State.OPEN).first():
         return earlier
-    concerned = _promised_to(levels) | _shipped_to(levels)
+    still_open = set(Recall.objects.filter(state=Recall.State.OPEN, batch__in=locked).values_list("batch", flat=True))
+    made: list[tuple[Recall, list[LockedLevel], set[int | None]]] = []
+    for row in locked.values():
+        if row.pk not in still_open:
+            here = [level for level in levels if level.batch_id == row.pk]
+            concerned = _promised_to(here) | _shipped_to(here)
+            made.append((_block(row, here, reason, actor=actor, at=at), here, concerned))
+    for recall, here, concerned in made:
+        others = [other.number for other in tracing.recalled_with(recall=recall)]
+        _tell(
+            recall.batch, "batch.recalled", concerned, here, actor=actor, at=at, reason=reason, recallId=recall.number,
+            relatedRecallIds=others,
+        )  # fmt: skip
+    return next(recall for recall, _, _ in made if recall.batch_id == batch.pk)
+
+
+def _block(batch: Batch, levels: Sequence[LockedLevel], reason: str, *, actor: Actor, at: datetime) -> Recall:
+    """Break every promise of the batch, block it, and write its recall."""
     broken = sum(
         shortages.break_promises(level_id=level.id, quantity=level.reserved, actor=actor, at=at)
         for level in levels
         if level.reserved
     )
-    _hold(locked, RECALLED, reason)
+    _hold(batch, RECALLED, reason)
     recall = Recall(
-        number=new_number(), batch=locked, reason=reason, blocked=sum(level.on_hand for level in levels),
+        number=new_number(), batch=batch, reason=reason, blocked=sum(level.on_hand for level in levels),
         promises_broken=broken, actor=actor.label, opened_at=at,
     )  # fmt: skip
     recall._change_reason = "batch recalled"  # type: ignore[attr-defined]  # read by the history
     recall.save()
-    _tell(locked, "batch.recalled", concerned, levels, actor=actor, at=at, reason=reason, recallId=recall.number)
     return recall
 
 
@@ -112,9 +131,33 @@ def close_recall(*, recall: Recall, actor: Actor, at: datetime) -> Recall:
 
 
 def _lock(batch: Batch) -> tuple[Batch, list[LockedLevel]]:
-    locked = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("variant").get(pk=batch.pk)
-    levels = ledger.lock(Level.objects.filter(batch=locked).values_list("pk", flat=True))
+    locked, levels = _lock_all({batch.pk})
+    return locked[batch.pk], levels
+
+
+def _lock_all(batch_ids: Iterable[int]) -> tuple[dict[int, Batch], list[LockedLevel]]:
+    """The batches by id, then all of their levels by id."""
+    rows = Batch.objects.filter(pk__in=batch_ids).order_by("pk").select_related("variant")
+    locked = {row.pk: row for row in rows.select_for_update(no_key=True, of=("self",))}
+    levels = ledger.lock(Level.objects.filter(batch__in=locked).values_list("pk", flat=True))
     return locked, list(levels.values())
+
+
+def _lock_same_goods(batch: Batch) -> tuple[dict[int, Batch], list[LockedLevel]]:
+    """The batch and those it was opened from or packed into, and all of their levels.
+
+    While we wait for the levels somebody may open packs into yet another batch. It is locked only after letting
+    go of the others, or two who recall at once could wait for one another.
+    """
+    batch_ids = tracing.same_goods(batch_ids=[batch.pk])
+    while True:
+        with transaction.atomic():
+            locked, levels = _lock_all(batch_ids)
+            found = tracing.same_goods(batch_ids=batch_ids)
+            if found == batch_ids:
+                return locked, levels
+            transaction.set_rollback(True)
+        batch_ids = found
 
 
 def _hold(batch: Batch, state: str, reason: str) -> None:

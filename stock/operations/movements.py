@@ -62,13 +62,15 @@ def book(
     location: Location | None = None,
     owner: Partner | None = None,
     serials: Sequence[str] = (),
+    condition: str = SELLABLE,
 ) -> Booked:
     """Book one movement of `quantity` stock units in a bin of the warehouse (null: its default bin).
 
     An adjustment may be negative (lost) or positive (found); everything else is positive. A receipt makes
     an unknown batch known. What is lost or written off for a `reason` on the list goes where that says; any
     other words are kept as they are. The units are `owner`'s (null: ours), who else's lies there is left
-    alone. A variant tracked by serial number names its `serials`. Locks the levels it touches.
+    alone. A variant tracked by serial number names its `serials`. Adjusted and written off are units of one
+    `condition`; every other movement has its own. Locks the levels it touches.
 
     Raises ledger.NotEnoughOnHand when less lies there, InvalidInput for a batch that does not fit the
     variant's tracking, for a retired reason, and for units in transit booked by hand under the number of a
@@ -84,17 +86,21 @@ def book(
         actor=actor,
         supplier=supplier,
     )
+    if condition != SELLABLE and kind not in (Kind.ADJUSTMENT, Kind.WRITE_OFF):
+        raise InvalidInput.at("condition", "Only an adjustment or a write-off names the condition of its units.")
     bin_ = location or warehouses.default_location(warehouse)
     listed = _listed_reason(kind, reason)
     source: str
     target: str
     if kind == Kind.ADJUSTMENT:
-        source, target = (Location.Kind.FOUND, SELLABLE) if quantity > 0 else (SELLABLE, Location.Kind.LOST)
+        source, target = (Location.Kind.FOUND, condition) if quantity > 0 else (condition, Location.Kind.LOST)
     elif quantity < 1:
         raise InvalidInput.at("quantity", "Only an adjustment may be negative.")
     else:
         source, target = ROUTES[kind]
-    if listed and source == SELLABLE:
+    if kind == Kind.WRITE_OFF:
+        source = condition
+    if listed and source == condition:
         target = listed.place
     posting = ledger.Posting(
         variant_id=variant.pk,

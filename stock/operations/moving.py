@@ -12,7 +12,8 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
-from stock.models import Allocation, Batch, Level, Location, Movement, Warehouse
+from stock.models import Allocation, Level, Location, Movement, Warehouse
+from stock.operations import warehouses
 
 
 @transaction.atomic
@@ -40,7 +41,7 @@ def move(
     Raises InvalidInput for unknown bins and batches, ledger.NotEnoughOnHand when less lies there.
     """
     source, target = _bins(warehouse, from_code, to_code)
-    batch = _known_batch(variant, batch_number)
+    batch = warehouses.known_batch(variant=variant, number=batch_number)
     batch_id, owner_id = batch.pk if batch else None, owner.pk if owner else None
     posting = ledger.Posting(
         variant_id=variant.pk,
@@ -97,14 +98,3 @@ def _bins(warehouse: Warehouse, from_code: str, to_code: str) -> tuple[Location,
     if unknown := [(field, f"{warehouse.code} has no bin {code}.") for field, code in named if code not in bins]:
         raise InvalidInput.of(unknown)
     return bins[from_code], bins[to_code]
-
-
-def _known_batch(variant: Variant, number: str) -> Batch | None:
-    if not number:
-        if variant.tracking == Variant.Tracking.BATCH:
-            raise InvalidInput.at("batchNumber", f"{variant.sku} is tracked by batch; name the batch.")
-        return None
-    batch = Batch.objects.filter(variant=variant, number=number).first()
-    if batch is None:
-        raise InvalidInput.at("batchNumber", f"There is no batch {number} of {variant.sku}.")
-    return batch

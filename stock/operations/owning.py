@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
 from catalog.models import Variant
+from partners import numbers
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import ledger
-from stock.models import Batch, Level, Location, Movement, Warehouse
+from stock.models import Level, Location, Movement, Warehouse
 from stock.operations import warehouses
 
 CONVERSION = ledger.virtual(Location.Kind.CONVERSION)
+new_reference = partial(numbers.new_number, "OW")
 
 
 @transaction.atomic
@@ -31,7 +34,7 @@ def take_over(
     quantity: int,
     actor: Actor,
     at: datetime,
-    reference: str,
+    reference: str = "",
     batch_number: str = "",
     location: Location | None = None,
     serials: Sequence[str] = (),
@@ -39,8 +42,8 @@ def take_over(
     """Units an owner has consigned to us become ours, as when we buy what we are about to sell.
 
     Takes only units that are not promised: who was promised the owner's gets the owner's. Locks both levels.
-    Raises ledger.NotEnoughOnHand, and InvalidInput for a batch that is not known. Twice takes over twice; the
-    movements are the answer.
+    Raises ledger.NotEnoughOnHand, what the list of serial numbers refuses, and InvalidInput for a batch that is
+    not known. Twice takes over twice; the movements' ids are the answer, both under one reference.
     """
     return _change_hands(
         variant, warehouse, quantity, giver=owner, taker=None, batch_number=batch_number, location=location,
@@ -57,7 +60,7 @@ def consign(
     quantity: int,
     actor: Actor,
     at: datetime,
-    reference: str,
+    reference: str = "",
     batch_number: str = "",
     location: Location | None = None,
     serials: Sequence[str] = (),
@@ -89,9 +92,8 @@ def _change_hands(
 ) -> list[int]:
     if quantity < 1:
         raise InvalidInput.at("quantity", "At least one unit changes hands.")
-    batch = Batch.objects.filter(variant=variant, number=batch_number).first() if batch_number else None
-    if batch_number and batch is None:
-        raise InvalidInput.at("batchNumber", f"No batch {batch_number} of {variant.sku} is known.")
+    batch = warehouses.known_batch(variant=variant, number=batch_number)
+    reference = reference or new_reference()
     bin_ = location or warehouses.default_location(warehouse)
     shelf = ledger.Place(location_id=bin_.pk, condition=Level.Condition.SELLABLE)
     sides = ((giver, shelf, CONVERSION), (taker, CONVERSION, shelf))

@@ -42,6 +42,11 @@ class Wish:
     is_all_or_nothing: bool
     header: ledger.Claim
 
+    @property
+    def name(self) -> tuple[int, str]:
+        """What may be claimed once only, as things in order."""
+        return self.header.partner_id or 0, self.header.reference
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -90,50 +95,64 @@ def kits_among(wishes: Iterable[Wish]) -> dict[int, list[KitComponent]]:
     return dict(found)
 
 
-def decide(*, wish: Wish, rows: Sequence[Row], taken: dict[int, int], held: Container[int]) -> list[Plan]:
-    """A plan for each row; a kit's own row has an empty one. `taken` is what earlier wishes took, by level.
+class Desk:
+    """What is left to promise while wish after wish is granted, read once for all.
 
-    Looks, and does not lock: of the levels `held` only, since one that was made after these were locked is
-    anybody's. Raises InsufficientStock unless the wish is content with less.
+    The caller holds the locks of the levels `held`; only these count, since one that was made after they were
+    locked is anybody's.
     """
-    stocked = [row for row in rows if not row.is_kit]
-    offers, limits = _offers({row.variant_id for row in stocked}, wish)
-    left: Sequence[allocation.Candidate] = [
-        replace(offer, available=offer.available - taken[offer.level_id]) if offer.level_id in taken else offer
-        for offer in offers
-        if offer.level_id in held
-    ]
-    plans = iter(allocation.allocate([row.demand for row in stocked], left, limits=limits))
-    decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
-    is_short, is_empty = any(plan.missing for plan in decided), not any(plan.picks for plan in decided)
-    # So many kits want more of a component than a place may hold; part of that is no answer, nor can it be kept.
-    is_absurd = any(row.quantity > ledger.ON_HAND_MAX for row in rows)
-    if is_short and (wish.is_all_or_nothing or is_empty or is_absurd):
-        raise _insufficient(wish, rows, decided)
-    return decided
 
+    def __init__(self, variant_ids: Iterable[int], held: Container[int]) -> None:
+        self.variant_ids = sorted(set(variant_ids))
+        self.held = held
+        self.has_rules = bool(availability.rules_of(self.variant_ids))
+        """Then what others hold counts, and each wish is to be written before the next is decided."""
+        self._offers: dict[int | None, list[queries.Offer]] = {}
+        self._taken: dict[int, int] = defaultdict(int)
 
-def has_rules(*, rows: Iterable[Row]) -> bool:
-    """Whether a rule of promising counts for any of these; what others hold matters then. One query."""
-    return bool(availability.rules_of([row.variant_id for row in rows]))
+    def decide(self, wish: Wish, rows: Sequence[Row]) -> list[Plan]:
+        """A plan for each row; a kit's own row has an empty one.
 
+        Raises InsufficientStock unless the wish is content with less; it has taken nothing then.
+        """
+        offers, limits = self._ruled(wish) if self.has_rules else (self._free(wish), {})
+        plans = iter(
+            allocation.allocate(
+                [row.demand for row in rows if not row.is_kit], offers, limits=limits, taken=self._taken
+            )
+        )
+        decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
+        is_short, is_empty = any(plan.missing for plan in decided), not any(plan.picks for plan in decided)
+        # So many kits want more of a component than a place may hold; part of that is no answer, nor can it be kept.
+        is_absurd = any(row.quantity > ledger.ON_HAND_MAX for row in rows)
+        if is_short and (wish.is_all_or_nothing or is_empty or is_absurd):
+            raise _insufficient(wish, rows, decided)
+        for pick in (pick for plan in decided for pick in plan.picks):
+            self._taken[pick.level_id] += pick.quantity
+        return decided
 
-def _offers(variant_ids: set[int], wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
-    """What may be picked, and how far: the same answer of availability that a partner gets."""
-    at, partner = wish.header.at, wish.partner
-    if not availability.rules_of(sorted(variant_ids)):
-        return queries.candidates(variant_ids=variant_ids, partner=partner, at=at), {}
-    asker = availability.Asker(partner=partner, channel=wish.header.channel, at=at)
-    answers = availability.available(variant_ids=variant_ids, asker=asker)
-    days: dict[int, list[int]] = defaultdict(list)
-    for variant_id, minimum_days in availability.minimum_days(variant_ids=variant_ids, asker=asker).items():
-        days[minimum_days].append(variant_id)
-    offers = [
-        offer
-        for minimum_days, ids in days.items()
-        for offer in queries.candidates(variant_ids=ids, partner=partner, at=at, minimum_days=minimum_days)
-    ]
-    return offers, availability.limits(answers)
+    def _free(self, wish: Wish) -> list[queries.Offer]:
+        """What this partner may be promised; the same for all its wishes."""
+        partner_id = wish.partner.pk if wish.partner else None
+        if partner_id not in self._offers:
+            self._offers[partner_id] = self._look(self.variant_ids, wish)
+        return self._offers[partner_id]
+
+    def _ruled(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
+        """What may be picked, and how far: the same answer of availability that a partner gets."""
+        asker = availability.Asker(partner=wish.partner, channel=wish.header.channel, at=wish.header.at)
+        answers = availability.available(variant_ids=self.variant_ids, asker=asker)
+        days: dict[int, list[int]] = defaultdict(list)
+        for variant_id, minimum_days in availability.minimum_days(variant_ids=self.variant_ids, asker=asker).items():
+            days[minimum_days].append(variant_id)
+        offers = [offer for minimum_days, ids in days.items() for offer in self._look(ids, wish, minimum_days)]
+        return offers, availability.limits(answers)
+
+    def _look(self, variant_ids: Iterable[int], wish: Wish, minimum_days: int = 0) -> list[queries.Offer]:
+        found = queries.candidates(
+            variant_ids=variant_ids, partner=wish.partner, at=wish.header.at, minimum_days=minimum_days
+        )
+        return [offer for offer in found if offer.level_id in self.held]
 
 
 def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> list[ledger.NewLine]:

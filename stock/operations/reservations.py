@@ -6,17 +6,18 @@ Lock order of the house: order, then reservation, then levels by id. A reservati
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db import connection, transaction
 from django.db.models import DateTimeField, F, Func
 
+from catalog.models import Variant
 from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
@@ -114,7 +115,7 @@ def wish_for(
     return Wish(wanted=tuple(wanted), partner=partner, is_all_or_nothing=is_all_or_nothing, header=header)
 
 
-def reserve_together(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
+def reserve_together(*, wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     """Grant many wishes in one transaction, in their order; each gets its own answer.
 
     A wish that cannot be granted takes nothing and harms no other. No two may have the same partner and
@@ -152,87 +153,77 @@ def _reserve_under_locks(wish: Wish) -> tuple[Reservation, bool]:
 
 
 def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
-    """Claim all references, lock all levels, then decide one wish after the other and write once.
-
-    The references are claimed in an order of their own, since two groups may hold the same ones.
-    """
+    """Claim all references, lock all levels, then decide one wish after the other and write once."""
+    if not wishes:
+        return []
     outcomes: dict[int, tuple[Reservation, bool] | Problem] = {}
     run_out: dict[int, Reservation] = {}
-    for place in sorted(range(len(wishes)), key=lambda place: _name_of(wishes[place])):
-        try:
-            reservation, found = _claim_or_find(wishes[place])
-        except Problem as problem:
-            outcomes[place] = problem
+    made = ledger.claim([wish.header for wish in wishes])
+    # By name, as they were claimed: two groups may hold the same references.
+    for place in sorted(range(len(wishes)), key=lambda place: wishes[place].name):
+        header = wishes[place].header
+        if claimed := made.get(header.public_id):
+            outcomes[place] = _as_made(header, *claimed), True
             continue
-        outcomes[place] = (reservation, found != Found.EARLIER)
-        if found == Found.RUN_OUT:
-            run_out[place] = reservation
-    claimed = [place for place in range(len(wishes)) if _is_new(outcomes[place])]
-    kits = promising.kits_among(wishes[place] for place in claimed)
-    rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in claimed}
-    held = ledger.lock_variants(
-        {row.variant_id for found in rows.values() for row in found} | _variants_of(run_out.values())
-    )
+        try:
+            earlier, is_run_out = _standing(header)
+        except Problem as refusal:
+            outcomes[place] = refusal
+            continue
+        outcomes[place] = earlier, is_run_out
+        if is_run_out:
+            run_out[place] = earlier
+    new = [place for place in range(len(wishes)) if not isinstance(found := outcomes[place], Problem) and found[1]]
+    kits = promising.kits_among(wishes[place] for place in new)
+    rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in new}
+    variant_ids = {row.variant_id for found in rows.values() for row in found}
+    held = ledger.lock_variants(variant_ids | _variants_of(run_out.values())).keys()
     for place, earlier in run_out.items():
-        outcomes[place] = (_take_name_over(wishes[place].header, earlier, held), True)
-    lines: list[ledger.NewLine] = []
-    reservation_ids: list[int] = []
-    taken: dict[int, int] = defaultdict(int)
-    refused: list[int] = []
-
-    def write() -> None:
-        if lines:
-            first = wishes[claimed[0]].header
-            if ledger.keep(lines, reservation_ids=reservation_ids, actor=first.actor, at=first.at) is None:
-                raise InsufficientStock("What was picked went off sale at that moment. Ask again.", shortages=[])
-        for written in (lines, reservation_ids, taken):
-            written.clear()
-
-    for place in claimed:
-        reservation, _ = outcomes[place]  # type: ignore[misc]  # a claimed one is no refusal
-        if len(claimed) > 1 and promising.has_rules(rows=rows[place]):
-            write()  # what the wishes before got counts in the rules
+        outcomes[place] = _take_name_over(wishes[place].header, earlier, held), True
+    desk = promising.Desk(variant_ids, held)
+    kept = _Kept()
+    for place in new:
+        if desk.has_rules and kept.lines:
+            kept.write(wishes[place].header)  # what the wishes before got counts in the rules
+            desk = promising.Desk(variant_ids, held)
+        reservation = cast(tuple[Reservation, bool], outcomes[place])[0]
         try:
-            plans = promising.decide(wish=wishes[place], rows=rows[place], taken=taken, held=held.keys())
-        except InsufficientStock as problem:
-            outcomes[place] = problem
-            refused.append(reservation.pk)
-            continue
-        lines += promising.lines_of(rows=rows[place], plans=plans, offset=len(lines))
-        reservation_ids += [reservation.pk] * len(plans)
-        for pick in (pick for plan in plans for pick in plan.picks):
-            taken[pick.level_id] += pick.quantity
-    Reservation.objects.filter(pk__in=refused).delete()
-    write()
+            plans = desk.decide(wishes[place], rows[place])
+        except InsufficientStock as refusal:
+            outcomes[place] = refusal
+            kept.refused.append(reservation.pk)
+        else:
+            kept.lines += promising.lines_of(rows=rows[place], plans=plans, offset=len(kept.lines))
+            kept.reservation_ids += [reservation.pk] * len(plans)
+    kept.write(wishes[0].header)
     return [outcomes[place] for place in range(len(wishes))]
 
 
-class Found(enum.Enum):
-    """What a claim of a reference came to."""
+class _Kept:
+    """What is decided and not yet written."""
 
-    NEW = enum.auto()
-    EARLIER = enum.auto()
-    RUN_OUT = enum.auto()
+    def __init__(self) -> None:
+        self.lines: list[ledger.NewLine] = []
+        self.reservation_ids: list[int] = []
+        self.refused: list[int] = []
+
+    def write(self, header: ledger.Claim) -> None:
+        if self.refused:
+            Reservation.objects.filter(pk__in=self.refused).delete()
+        if self.lines and not ledger.keep(
+            self.lines, reservation_ids=self.reservation_ids, actor=header.actor, at=header.at
+        ):
+            raise InsufficientStock("What was picked went off sale at that moment. Ask again.", shortages=[])
+        self.lines, self.reservation_ids, self.refused = [], [], []
 
 
-def _name_of(wish: Wish) -> tuple[int, str]:
-    return wish.header.partner_id or 0, wish.header.reference
+def _standing(header: ledger.Claim) -> tuple[Reservation, bool]:
+    """The reservation that has the reference, locked, and whether it has run out. Raises ReferenceReused.
 
-
-def _is_new(outcome: tuple[Reservation, bool] | Problem) -> bool:
-    return not isinstance(outcome, Problem) and outcome[1]
-
-
-def _claim_or_find(wish: Wish) -> tuple[Reservation, Found]:
-    """The reservation of this reference, ours to fill if it is new. Raises ReferenceReused.
-
-    One that has run out and is not swept yet is locked and answered as it is: its levels are locked together
-    with those of the wish, and only then does it end.
+    One that has run out and is not swept yet is answered as it is: its levels are locked together with those
+    of the wish, and only then does it end.
     """
-    header = wish.header
     while True:
-        if made := ledger.claim(header):
-            return _as_made(header, *made), Found.NEW
         living = Reservation.objects.lock().filter(
             partner=header.partner_id,
             reference=header.reference,
@@ -240,14 +231,17 @@ def _claim_or_find(wish: Wish) -> tuple[Reservation, Found]:
         )
         earlier = living.first()
         if earlier is not None and _has_run_out(earlier):
-            return earlier, Found.RUN_OUT
+            return earlier, True
         if earlier is not None:
             if earlier.fingerprint != header.fingerprint:
                 raise ReferenceReused(
                     f"The reference {header.reference} stands for a reservation of other lines.",
                     reservationId=str(earlier.public_id),
                 )
-            return earlier, Found.EARLIER
+            return earlier, False
+        # It ended while we looked. Whoever claims it now holds it until the end, and so do we.
+        if made := ledger.claim([header]):
+            return _as_made(header, *made[header.public_id]), True
 
 
 def _variants_of(kept: Collection[Reservation]) -> set[int]:
@@ -257,8 +251,10 @@ def _variants_of(kept: Collection[Reservation]) -> set[int]:
 
 def _take_name_over(header: ledger.Claim, earlier: Reservation, held: Iterable[int]) -> Reservation:
     """End what has run out, and claim its reference: whoever else wants it waits for the one we hold."""
+    if earlier.public_id == header.public_id:
+        return earlier  # claimed just now
     _expire(earlier, held=held, actor=header.actor, at=header.at)
-    return _as_made(header, *ledger.claim(header))  # type: ignore[misc]  # never None, see above
+    return _as_made(header, *ledger.claim([header])[header.public_id])
 
 
 def _as_made(header: ledger.Claim, made_id: int, expires_at: datetime | None) -> Reservation:
@@ -299,9 +295,12 @@ def commit(
 ) -> Reservation:
     """The promise becomes a departure: the goods leave, on hand and reserved both fall.
 
-    `reference` is written on the movements. `serials` names the units of variants tracked by serial number. Committed twice, the second time changes nothing and answers
-    the same. To turn a hold into an order, place the order with the reservation instead.
-    Raises ReservationExpired, IllegalStep and HeldByOrder.
+    `reference` is written on the movements. `serials` names the units of variants tracked by serial number; they
+    leave from where they lie in the warehouse promised. Committed twice, the second time changes nothing and
+    answers the same. To turn a hold into an order, place the order with the reservation instead.
+
+    Raises ReservationExpired, IllegalStep, HeldByOrder, and SerialsNeeded and SerialNotThere where not all units
+    that leave are named, or others.
     """
     locked, _ = _lock_living(reservation)
     if locked.state == Reservation.State.COMMITTED:
@@ -309,9 +308,18 @@ def commit(
     _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "committed")
-    picks = [(kept, kept.open_quantity) for kept in _open_allocations(locked)]
+    lines = locked.lines.filter(variant__tracking=Variant.Tracking.SERIAL).values_list("pk", flat=True)
+    tracked = set(lines) if serials else set()
+    # The promise of a unit that is named may move to where it lies, so all of its variant's levels are held.
+    held = ledger.lock_variants(locked.lines.values_list("variant", flat=True)) if tracked else {}
+    kept = _open_allocations(locked, held)
+    picks = [departures.Pick(row=row, quantity=row.open_quantity) for row in kept if row.line_id not in tracked]
     departures.use(picks)
-    departures.leave(picks=picks, serials=serials, reference=reference or locked.reference, actor=actor, at=at)
+    named = [row.pk for row in kept if row.line_id in tracked]
+    mine = set(held) | {row.level_id for row in kept}
+    for departure in departures.with_units(allocation_ids=named, serials=serials):
+        picks += departures.take(departure=departure, held=mine, actor=actor, at=at)
+    departures.leave(picks=picks, reference=reference or locked.reference, actor=actor, at=at)
     return _end(locked, Reservation.State.COMMITTED)
 
 
@@ -387,13 +395,10 @@ def consume(
         [pick for part in found for pick in departures.take(departure=part, held=held, actor=actor, at=at)]
         for found in parts
     ]
-    departures.leave(
-        picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at,
-        serials=[number for departure in leaving for number in departure.serials],
-    )  # fmt: skip
+    departures.leave(picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at)
     if not any(kept.open_quantity for kept in Allocation.objects.filter(line__reservation=locked)):
         _end(locked, Reservation.State.COMMITTED)
-    return [[(kept.level, quantity) for kept, quantity in picks] for picks in taken]
+    return [[(pick.row.level, pick.quantity) for pick in picks] for picks in taken]
 
 
 def _lock_living(reservation: Reservation) -> tuple[Reservation, datetime]:

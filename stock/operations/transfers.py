@@ -30,14 +30,13 @@ from stock.models import (
     Level,
     Location,
     Movement,
-    Serial,
-    SerialMovement,
     Transfer,
     TransferLine,
     Warehouse,
 )
+from stock.operations import transfer_units
 from stock.operations.promising import InsufficientStock
-from stock.serials import NAMED_MAX, SerialNotThere, SerialsNeeded
+from stock.operations.transfer_units import Units, key
 
 State = Transfer.State
 SELLABLE = Level.Condition.SELLABLE
@@ -133,7 +132,7 @@ def dispatch(*, transfer: Transfer, actor: Actor, at: datetime, serials: Sequenc
     lines = list(locked.lines.select_related("variant", "batch").order_by("id"))
     levels = ledger.lock_variants({line.variant_id for line in lines})
     shelf = _shelf(locked.source, levels, at)
-    named, shelf = _named_units(lines, shelf, serials)
+    named, shelf = transfer_units.named_units(lines=lines, shelf=shelf, serials=serials)
     taken = choose(lines=lines, shelf=shelf, levels=levels)
     ledger.post(
         [
@@ -146,7 +145,7 @@ def dispatch(*, transfer: Transfer, actor: Actor, at: datetime, serials: Sequenc
                 target=IN_TRANSIT,
                 kind=Movement.Kind.TRANSFER_OUT,
                 reference=locked.number,
-                serials=_cut(named[level_id], quantity),
+                serials=transfer_units.cut(units=named[level_id], quantity=quantity),
             )
             for line, picks in taken
             for level_id, quantity in picks
@@ -191,11 +190,11 @@ def arrive(
     came = _all_on_the_road(lines) if arrivals is None else list(arrivals)
     if not came and not is_last:
         raise InvalidInput.at("lines", "Say what came, or that nothing more will.")
-    bins, units = _bins(locked.target, came), _units_in_transit(locked, lines)
+    bins, units = _bins(locked.target, came), transfer_units.in_transit(transfer=locked, lines=lines)
     postings = []
     for row, shares in zip(came, settle(lines=lines, arrivals=came), strict=True):
         bin_ = ledger.Place(location_id=bins[row.location_code], condition=SELLABLE)
-        for share, named in zip(shares, _units_of(row, shares, units), strict=True):
+        for share, named in zip(shares, transfer_units.of_shares(row=row, shares=shares, units=units), strict=True):
             share.line.arrived += share.quantity
             postings.append(_into(bin_, share, locked.number, named))
     if is_last:
@@ -357,110 +356,7 @@ def _bins(target: Warehouse, came: Sequence[Arrival]) -> dict[str, int]:
     return bins
 
 
-# -- Single units, of variants tracked by serial number
-
-# variant, batch, owner → the numbers, in order
-Units = dict[tuple[int, int | None, int | None], dict[str, None]]
-
-
-def _key(line: TransferLine) -> tuple[int, int | None, int | None]:
-    return line.variant_id, line.batch_id, line.owner_id
-
-
-def _named_units(
-    lines: Sequence[TransferLine], shelf: Sequence[Candidate], serials: Sequence[str]
-) -> tuple[dict[int, list[str]], list[Candidate]]:
-    """The units named, by the level they lie on, and the shelf with only them of what is tracked so.
-
-    Raises SerialNotThere, and SerialsNeeded where not as many are named as go.
-    """
-    wanted: Counter[Variant] = Counter()
-    for line in lines:
-        if line.variant.tracking == Variant.Tracking.SERIAL:
-            wanted[line.variant] += line.quantity
-    lying: dict[int, list[str]] = defaultdict(list)
-    if not wanted and not serials:
-        return lying, list(shelf)
-    tracked = {variant.pk for variant in wanted}
-    rows = Serial.objects.filter(
-        level__in=[row.level_id for row in shelf], variant__in=tracked, number__in=serials
-    ).order_by("number")
-    named: Counter[int] = Counter()
-    for level_id, variant_id, number in rows.values_list("level", "variant", "number"):
-        lying[level_id].append(number)
-        named[variant_id] += 1
-    if away := sorted(set(serials) - {number for numbers in lying.values() for number in numbers}):
-        raise SerialNotThere("Some of the units named do not lie there to be sent.", serialNumbers=away[:NAMED_MAX])
-    for variant, quantity in wanted.items():
-        if named[variant.pk] != quantity:
-            raise _unnamed(variant, quantity, named[variant.pk])
-    return lying, [
-        replace(row, available=min(row.available, len(lying[row.level_id]))) if row.variant_id in tracked else row
-        for row in shelf
-    ]
-
-
-def _units_in_transit(transfer: Transfer, lines: Sequence[TransferLine]) -> Units:
-    """The units the ledger says are on the road with this transfer. One query, none where no unit has a number."""
-    units: Units = defaultdict(dict)
-    if all(line.variant.tracking != Variant.Tracking.SERIAL for line in lines):
-        return units
-    rows = SerialMovement.objects.filter(movement__reference=transfer.number).order_by("movement", "serial__number")
-    for variant_id, batch_id, owner_id, to, number in rows.values_list(
-        "movement__variant", "movement__batch", "movement__owner", "movement__to_location", "serial__number"
-    ):
-        if to == IN_TRANSIT.location_id:
-            units[variant_id, batch_id, owner_id][number] = None
-        else:
-            units[variant_id, batch_id, owner_id].pop(number, None)
-    return units
-
-
-def _units_of(row: Arrival, shares: Sequence[Share], units: Units) -> list[tuple[str, ...]]:
-    """The units of each share, taken off the road. Raises SerialsNeeded, SerialNotThere."""
-    variant = shares[0].line.variant
-    if variant.tracking != Variant.Tracking.SERIAL:
-        return [()] * len(shares)
-    travelling = {number: None for share in shares if not share.is_over for number in units[_key(share.line)]}
-    left = list(dict.fromkeys(row.serials)) or list(travelling)
-    if len(left) != row.quantity:
-        raise _unnamed(variant, row.quantity, len(set(row.serials)))
-    left.sort(key=lambda number: number not in travelling)
-    found = []
-    for share in shares:
-        here = left if share.is_over else [number for number in left if number in units[_key(share.line)]]
-        taken = here[: share.quantity]
-        if len(taken) < share.quantity:
-            away = [number for number in left if number not in travelling]
-            raise SerialNotThere(
-                f"Other units of {variant.sku} are on the road than those named.",
-                productId=variant.sku,
-                serialNumbers=away[:NAMED_MAX],
-            )
-        left = [number for number in left if number not in taken]
-        for number in taken:
-            units[_key(share.line)].pop(number, None)
-        found.append(tuple(taken))
-    return found
-
-
-def _unnamed(variant: Variant, quantity: int, named: int) -> SerialsNeeded:
-    return SerialsNeeded(
-        f"{variant.sku} is tracked by serial number: name each of the {quantity} units once.",
-        productId=variant.sku,
-        quantity=quantity,
-        named=named,
-    )
-
-
 # -- Writing
-
-
-def _cut(units: list[str], quantity: int) -> tuple[str, ...]:
-    """The next so many of a list, which are then gone from it."""
-    cut = tuple(units[:quantity])
-    del units[:quantity]
-    return cut
 
 
 def _split_by_batch(
@@ -502,9 +398,9 @@ def _given_up(line: TransferLine, number: str, units: Units) -> ledger.Posting:
     """What is still on the road of a line is lost, and the line says so."""
     quantity = line.on_the_road
     line.lost += quantity
-    serials = tuple(units[_key(line)])[:quantity]
+    serials = tuple(units[key(line)])[:quantity]
     for unit in serials:
-        del units[_key(line)][unit]
+        del units[key(line)][unit]
     return ledger.Posting(
         variant_id=line.variant_id,
         batch_id=line.batch_id,

@@ -91,6 +91,21 @@ def default_location(warehouse: Warehouse) -> Location:
     return Location.objects.get(warehouse=warehouse, is_default=True)
 
 
+def known_batch(*, variant: Variant, number: str) -> Batch | None:
+    """The batch with this number; null where none is named of a variant that needs none. One query.
+
+    Raises InvalidInput where it is not known, or not named and the variant is tracked by batch.
+    """
+    if not number:
+        if variant.tracking == Variant.Tracking.BATCH:
+            raise InvalidInput.at("batchNumber", f"{variant.sku} is tracked by batch; name the batch.")
+        return None
+    batch = Batch.objects.filter(variant=variant, number=number).first()
+    if batch is None:
+        raise InvalidInput.at("batchNumber", f"There is no batch {number} of {variant.sku}.")
+    return batch
+
+
 @transaction.atomic
 def know_batch(
     *, variant: Variant, number: str, expires_on: date | None, actor: Actor, supplier: Partner | None = None

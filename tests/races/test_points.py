@@ -325,7 +325,7 @@ def test_what_came_after_the_lock_and_went_again_is_not_promised(hall, monkeypat
     """Between the lock and the look a bin is filled, and after the look somebody takes that: nothing is granted."""
     shelf = Shelf(hall)
     other = make.make_warehouse(code="LATER")
-    lock, decide = ledger.lock_variants, reservations.promising.decide
+    lock, decide = ledger.lock_variants, reservations.promising.Desk.decide
 
     def lock_and_wait(variant_ids):
         held = lock(variant_ids)
@@ -336,17 +336,17 @@ def test_what_came_after_the_lock_and_went_again_is_not_promised(hall, monkeypat
         caller.join(pauses.PATIENCE_SECONDS)
         return held
 
-    def decide_and_wait(**kwargs):
-        monkeypatch.setattr(reservations.promising, "decide", decide)
+    def decide_and_wait(desk, *wish_and_rows):
+        monkeypatch.setattr(reservations.promising.Desk, "decide", decide)
         try:
-            return decide(**kwargs)
+            return decide(desk, *wish_and_rows)
         finally:
             caller = pauses.start(lambda: hold(shelf.variant, quantity=50, warehouse_code="LATER"))
             caller.join(pauses.PATIENCE_SECONDS)
             assert isinstance(caller.result, Reservation)
 
     monkeypatch.setattr(ledger, "lock_variants", lock_and_wait)
-    monkeypatch.setattr(reservations.promising, "decide", decide_and_wait)
+    monkeypatch.setattr(reservations.promising.Desk, "decide", decide_and_wait)
     with pytest.raises(InsufficientStock):
         hold(shelf.variant, quantity=20)
     kept = Reservation.objects.get()

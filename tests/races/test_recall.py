@@ -7,9 +7,10 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from stock import ledger, proof
+from catalog.models import Pack
+from stock import proof
 from stock.models import Allocation, Batch, Level
-from stock.operations import holds, movements, reservations
+from stock.operations import breaks, holds, movements, reservations
 from stock.operations.promising import InsufficientStock, Wanted
 from tests import make
 from tests.races.crowd import all_at_once
@@ -78,35 +79,30 @@ def test_recall_against_reserve_leaves_no_promise_of_the_batch(town):
     assert proof.prove_ledger().differences == []
 
 
-def without_the_lock_of_levels(monkeypatch) -> None:
-    """`stock_keep` looks, waits a moment, and writes without having locked what it saw."""
+def let_it_dawdle(*, is_locked: bool) -> None:
+    """`stock_keep` looks, waits a moment, and writes; with or without having locked what it saw."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_functiondef('stock_keep'::regproc)")
-        [with_lock] = cursor.fetchone()
-        without = with_lock.replace("FOR NO KEY UPDATE", "").replace(
-            "IF v_stands IS NOT TRUE", "PERFORM pg_sleep(0.3); IF v_stands IS NOT TRUE"
-        )
-        assert "pg_sleep" in without
-        cursor.execute(without)
-    monkeypatch.setattr(
-        ledger, "lock_variants", lambda variant_ids: Level.objects.filter(variant__in=variant_ids).in_bulk()
-    )
+        [keep] = cursor.fetchone()
+        slow = keep.replace("IF v_level.stands IS NOT TRUE", "PERFORM pg_sleep(1); IF v_level.stands IS NOT TRUE")
+        without = slow.replace("FOR NO KEY UPDATE", "")
+        assert keep != slow != without
+        cursor.execute(slow if is_locked else without)
 
 
 @pytest.mark.races
 @pytest.mark.parametrize("is_locked", [True, False])
-def test_who_looked_before_the_recall_and_writes_after_it_is_stopped_by_the_lock_alone(town, monkeypatch, is_locked):
+def test_who_looked_before_the_recall_and_writes_after_it_is_stopped_by_the_lock_alone(town, is_locked):
     """The same two, met at the worst moment; the second run is the negative control."""
+    let_it_dawdle(is_locked=is_locked)
     variant, _ = town
-    if not is_locked:
-        without_the_lock_of_levels(monkeypatch)
-    both = [lambda: reserve(variant, 1), recall]
 
     def act(place: int):
-        if place == 1:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_sleep(0.1)")
-        return both[place]()
+        if place == 0:
+            return reserve(variant, 1)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.4)")
+        return recall()
 
     all_at_once(2, act)
     assert Batch.objects.get().hold_state == "recalled"
@@ -136,3 +132,34 @@ def test_a_level_made_while_the_batch_is_recalled_waits_and_is_blocked_too(town)
     _, made = all_at_once(2, act)
     assert made.blocked == 900
     assert Level.objects.filter(batch=batch).count() == 3
+
+
+@pytest.mark.races
+@pytest.mark.parametrize("sku", ["CASE", "SAUCE"])
+def test_packs_opened_while_the_batch_is_recalled_take_their_units_with_them(own_database, sku):
+    """The units' batch and the conversion are not to be seen until the levels are ours."""
+    case, sauce = (make.make_variant(sku=sku, tracking="batch") for sku in ("CASE", "SAUCE"))
+    Pack.objects.create(variant=sauce, name="case", quantity=24, stocked_as=case)
+    warehouse = make.make_warehouse()
+    for variant in (case, sauce):
+        make.make_level(variant=variant, warehouse=warehouse, batch_number="B1", on_hand=5)
+
+    def act(place: int):
+        if place == 0:
+            with transaction.atomic():
+                breaks.break_open(
+                    variant=case, quantity=1, warehouse=warehouse, batch_number="B1", actor=make.TESTER,
+                    at=timezone.now(),
+                )  # fmt: skip
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_sleep(0.5)")
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.2)")
+        batch = Batch.objects.get(variant__sku=sku)
+        return holds.recall_batch(batch=batch, reason="glass", actor=make.TESTER, at=timezone.now())
+
+    _, made = all_at_once(2, act)
+    assert made.batch.variant.sku == sku
+    assert set(Batch.objects.values_list("hold_state", flat=True)) == {"recalled"}
+    assert proof.prove_ledger().differences == []

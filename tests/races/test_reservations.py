@@ -71,7 +71,7 @@ def test_without_the_lock_the_check_of_the_database_is_what_stops_them(town, mon
         cursor.execute("SELECT pg_get_functiondef('stock_keep'::regproc)")
         [with_lock] = cursor.fetchone()
         without = with_lock.replace("FOR NO KEY UPDATE", "").replace(
-            "IF v_stands IS NOT TRUE", "PERFORM pg_sleep(0.02); IF v_stands IS NOT TRUE"
+            "IF v_level.stands IS NOT TRUE", "PERFORM pg_sleep(0.02); IF v_level.stands IS NOT TRUE"
         )
         assert "pg_sleep" in without
         cursor.execute(without)
@@ -165,9 +165,9 @@ def test_a_crowd_over_http_is_granted_in_groups_and_each_gets_its_own_answer(tow
     variant, *_ = town
     groups = []
 
-    def remember(wishes):
+    def remember(*, wishes):
         groups.append(len(wishes))
-        return together(wishes)
+        return together(wishes=wishes)
 
     together = reservations.reserve_together
     monkeypatch.setattr(reservations, "reserve_together", remember)

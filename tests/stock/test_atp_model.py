@@ -338,3 +338,25 @@ def test_a_unit_allocated_or_promised_for_today_counts_the_same_where_it_must_co
     dated = [*supplies, supply]
     wanted = [*demands, Demand(quantity=promised, need_on=TODAY, node="B")]
     assert told_by_day(allocated, demands, minimum_days) == told_by_day(dated, wanted, minimum_days)
+
+
+SHELF = st.builds(
+    Supply,
+    node=st.sampled_from(NODES),
+    quantity=st.integers(1, 9),
+    available_from=st.just(TODAY),
+    expires_on=st.none() | days(-3, 400),
+    promised=st.integers(0, 1),
+    barred=st.sampled_from(["", "", "", "damaged"]),
+)
+
+
+@given(st.lists(SHELF, max_size=6), st.integers(0, 200))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_the_short_way_says_what_the_long_way_says(supplies, ahead):
+    """One pass over plain shelves must not differ from the whole method, in no number and no term."""
+    asked = {"supplies": supplies, "today": TODAY, "needed_by": TODAY + timedelta(days=ahead)}
+    short, long = atp.available_to_promise(**asked), atp.available_to_promise(**asked, rules=atp.Rules())
+    assert (short.available, short.by_date, short.by_node) == (long.available, long.by_date, long.by_node)
+    assert Counter(short.terms) == Counter(long.terms)
+    assert (short.day, short.until, short.quantity, short.coming) == (long.day, long.until, long.quantity, long.coming)

@@ -7,13 +7,14 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django.utils import timezone
 
+from catalog.models import KitComponent
 from inventory_site import roles
 from partners.models import OutboxEvent
 from partners.operations import feed
 from partners.problems import InvalidInput
 from stock import proof
 from stock.ledger import NotEnoughOnHand
-from stock.models import Level, Movement, OwnerGrant, Warehouse
+from stock.models import Level, Movement, OwnerGrant, Serial, Warehouse
 from stock.operations import owning
 from tests import make
 
@@ -164,3 +165,80 @@ def test_a_grant_is_given_and_taken_back_by_those_who_may(client, staff, supplie
     assert client.post(reverse("admin:stock_ownergrant_delete", args=[grant.pk]), {"post": "yes"}).status_code == 302
     assert not OwnerGrant.objects.exists()
     assert OutboxEvent.objects.count() == 0
+
+
+# -- By the API
+
+
+@pytest.fixture
+def house(db):
+    return make.make_partner(code="SHOP", kind="channel")
+
+
+def say(client, direction: str, quantity: int, **change):
+    sent = {
+        "direction": direction, "productId": "SAUCE", "warehouseLocation": "W1", "ownerId": "SUP-1",
+        "quantity": quantity,
+    }  # fmt: skip
+    return client.post("/inventory/ownership", sent | change)
+
+
+def test_the_house_says_that_goods_change_hands(api, house, consigned):
+    answer = say(api(house), "takeOver", 3, reference="INV-7")
+    rows = [(row["type"], row["quantity"], row["ownerId"]) for row in answer.json()["transactions"]]
+    assert (answer.status_code, answer.json()["reference"]) == (201, "INV-7")
+    assert rows == [("ownership", 3, "SUP-1"), ("ownership", 3, None)]
+    assert book() == {None: (13, 0), "SUP-1": (2, 0)}
+    made = say(api(house), "consign", 4, location="MAIN").json()
+    assert {row["reference"] for row in made["transactions"]} == {made["reference"]} != {""}
+    assert book() == {None: (9, 0), "SUP-1": (6, 0)}
+    assert proof.prove_ledger().differences == []
+
+
+@pytest.mark.parametrize("direction", ["takeOver", "consign"])
+@pytest.mark.parametrize("kind", ["supplier", "retailer", "marketplace", "logistics"])
+def test_nobody_else_says_it_not_even_the_owner(api, supplier, consigned, kind, direction):
+    partner = supplier if kind == "supplier" else make.make_partner(kind=kind)
+    before = (book(), Movement.objects.count())
+    answer = say(api(partner), direction, 1)
+    assert (answer.status_code, answer.json()["code"]) == (403, "left_to_the_house")
+    assert (book(), Movement.objects.count()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"quantity": 6}, "not_enough_on_hand"),
+        ({"direction": "consign", "quantity": 11}, "not_enough_on_hand"),
+        ({"quantity": 0}, "quantity"),
+        ({"direction": "give"}, "direction"),
+        ({"productId": "NONE"}, "productId"),
+        ({"productId": "FAMILY"}, "productId"),
+        ({"warehouseLocation": "W9"}, "warehouseLocation"),
+        ({"location": "Z9"}, "location"),
+        ({"batchNumber": "NONE"}, "batchNumber"),
+        ({"ownerId": "NOBODY"}, "ownerId"),
+        ({"productId": "KIT", "direction": "consign"}, "kit_never_stocked"),
+    ],
+)
+def test_what_cannot_change_hands_is_refused_by_name(api, house, consigned, change, said):
+    make.make_variant(sku="FAMILY", is_parent=True)
+    KitComponent.objects.create(kit=make.make_variant(sku="KIT"), component=consigned, quantity=1)
+    before = (book(), Movement.objects.count(), Level.objects.count())
+    answer = say(api(house), **({"direction": "takeOver", "quantity": 1} | change))
+    body = answer.json()
+    assert said == (body["errors"][0]["field"] if answer.status_code == 422 else body["code"])
+    assert (book(), Movement.objects.count(), Level.objects.count()) == before
+
+
+def test_units_with_a_number_change_hands_by_name(api, supplier, house, shelf):
+    make.make_variant(sku="DRILL", suppliers=[supplier], tracking="serial")
+    sent = {"type": "receipt", "quantity": 2, "warehouseLocation": "W1", "serialNumbers": ["A", "B"]}
+    api(supplier).post("/inventory/SUP-1/DRILL", sent)
+    for numbers, code in ((["Z"], "serial_not_there"), ([], "serials_needed"), (["A", "B"], "serials_needed")):
+        answer = say(api(house), "consign", 1, productId="DRILL", serialNumbers=numbers)
+        assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert say(api(house), "consign", 1, productId="DRILL", serialNumbers=["B"]).status_code == 201
+    owners = dict(Serial.objects.values_list("number", "level__owner__code"))
+    assert owners == {"A": None, "B": "SUP-1"}
+    assert proof.prove_ledger().differences == []

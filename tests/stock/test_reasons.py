@@ -93,3 +93,20 @@ def test_a_booking_may_name_its_bin(api, supplier, shelf):
         "MAIN": 10,
         "A-01": 4,
     }
+
+
+def test_damaged_units_are_written_off_where_they_lie(api, retailer):
+    warehouse = make.make_warehouse(code="W1")
+    bolt = make.make_variant(sku="BOLT")
+    make.make_level(variant=bolt, warehouse=warehouse, on_hand=10)
+    client = api(retailer)
+    body = {"productId": "BOLT", "warehouseLocation": "W1"}
+    assert client.post("/inventory/transactions", body | {"type": "damage", "quantity": 4}).status_code == 201
+    scrapped = body | {"type": "writeOff", "quantity": 3, "condition": "damaged", "reason": "broken"}
+    answer = client.post("/inventory/transactions", scrapped).json()
+    assert (answer["from"]["condition"], answer["to"]["warehouseLocation"]) == ("damaged", "scrap")
+    held = dict(Level.objects.filter(variant=bolt).values_list("condition", "on_hand"))
+    assert held == {"sellable": 6, "damaged": 1}
+    wrong = client.post("/inventory/transactions", body | {"type": "receipt", "quantity": 1, "condition": "damaged"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "condition")
+    assert dict(Level.objects.filter(variant=bolt).values_list("condition", "on_hand")) == held

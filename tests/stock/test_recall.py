@@ -7,12 +7,14 @@ from datetime import date
 import pytest
 from django.utils import timezone
 
+from catalog.models import Pack, Variant
 from partners.models import OutboxEvent
 from stock import proof, tracing
 from stock.models import Batch, Level, Recall
 from stock.operations import holds, movements, reservations
 from stock.operations.promising import Wanted
 from tests import make
+from tests.conftest import api_of
 
 SHIP_TO = {"name": "x", "country": "US", "postalCode": "1"}
 
@@ -81,7 +83,7 @@ def test_supplier_holders_and_those_who_got_some_are_told_and_nobody_else(api, r
     payload = OutboxEvent.objects.get(type="batch.recalled").payload
     assert payload == {
         "productId": "SAUCE", "batchNumber": "B1", "expirationDate": "2090-01-01", "holdState": "recalled",
-        "reason": "glass in it", "recallId": made.number,
+        "reason": "glass in it", "recallId": made.number, "relatedRecallIds": [],
     }, "no quantities: how much others have is not theirs"  # fmt: skip
 
 
@@ -143,3 +145,110 @@ def test_a_recall_counts_what_lies_in_every_warehouse(supplier):
         make.make_level(variant=sauce, warehouse=make.make_warehouse(), on_hand=200, batch_number="B1")
     assert recall().blocked == 1_000
     assert {level.batch.hold_state for level in Level.objects.select_related("batch")} == {"recalled"}
+
+
+# -- The same goods under another SKU
+
+
+@pytest.fixture
+def packed(supplier, house):
+    """Five cases of 24 sauces in batch C1; beside them ten sauces of a C1 of another origin, and a pallet of cases."""
+    pallet, case, sauce, other = (
+        make.make_variant(sku=sku, suppliers=[supplier], tracking="batch")
+        for sku in ("PALLET", "CASE", "SAUCE", "OTHER")
+    )
+    Pack.objects.create(variant=sauce, name="case", quantity=24, stocked_as=case)
+    Pack.objects.create(variant=case, name="pallet", quantity=40, stocked_as=pallet)
+    Pack.objects.create(
+        variant=other, name="box", quantity=6, stocked_as=make.make_variant(sku="BOX", tracking="batch")
+    )
+    warehouse = make.make_warehouse(code="W1")
+    for variant in (pallet, case, sauce, other):
+        make.make_level(variant=variant, warehouse=warehouse, batch_number="C1", on_hand=5)
+    Batch.objects.update(supplier=supplier)
+    return api_of(house)
+
+
+@pytest.fixture
+def house(db):
+    return make.make_partner(code="SHOP", kind="channel")
+
+
+def break_pack(client, sku: str = "CASE", **change):
+    sent = {"productId": sku, "direction": "open", "quantity": 1, "warehouseLocation": "W1", "batchNumber": "C1"}
+    assert client.post("/inventory/breaks", sent | change).status_code == 201
+
+
+def recalled() -> set[str]:
+    return set(Recall.objects.filter(state="open").values_list("batch__variant__sku", flat=True))
+
+
+def held() -> set[str]:
+    return set(Batch.objects.filter(hold_state="recalled").values_list("variant__sku", flat=True))
+
+
+@pytest.mark.parametrize("sku", ["CASE", "SAUCE"])
+def test_opened_packs_and_their_units_are_recalled_together(api, retailer, packed, sku):
+    break_pack(packed)
+    cart = {"reference": "cart", "lines": [{"productId": "SAUCE", "quantity": 20}]}
+    assert api(retailer).post("/reservations", cart).status_code == 201
+    answer = packed.post(f"/batches/{sku}/C1/recall", {"reason": "glass"})
+    body = answer.json()
+    assert answer.status_code == 201
+    assert (recalled(), held()) == ({"CASE", "SAUCE"}, {"CASE", "SAUCE"})
+    [other] = Recall.objects.exclude(number=body["recallId"])
+    assert (other.reason, other.promises_broken + body["promisesBroken"]) == ("glass", 20)
+    assert body["relatedRecallIds"] == [other.number]
+    assert packed.get(f"/recalls/{other.number}").json()["relatedRecallIds"] == [body["recallId"]]
+    told = OutboxEvent.objects.filter(type="batch.recalled").values_list("payload", flat=True)
+    assert {row["productId"]: (row["reason"], row["relatedRecallIds"]) for row in told} == {
+        sku: ("glass", [other.number]), other.batch.variant.sku: ("glass", [body["recallId"]]),
+    }  # fmt: skip
+    assert packed.post(f"/batches/{sku}/C1/recall", {"reason": "again"}).json()["recallId"] == body["recallId"]
+    assert Recall.objects.count() == 2
+    assert proof.prove_ledger().differences == []
+
+
+def test_packed_up_units_are_recalled_with_their_packs(packed):
+    break_pack(packed)
+    break_pack(packed, direction="pack", quantity=24)
+    packed.post("/batches/CASE/C1/recall", {"reason": "glass"})
+    assert recalled() == {"CASE", "SAUCE"}
+
+
+def test_goods_are_followed_from_pack_to_pack(packed):
+    break_pack(packed, "PALLET")
+    break_pack(packed)
+    packed.post("/batches/SAUCE/C1/recall", {"reason": "glass"})
+    assert recalled() == {"PALLET", "CASE", "SAUCE"}
+
+
+def test_the_same_number_alone_recalls_nothing_else(packed):
+    packed.post("/batches/CASE/C1/recall", {"reason": "glass"})
+    assert (recalled(), held()) == ({"CASE"}, {"CASE"})
+
+
+def test_others_breaks_under_the_same_reference_and_number_are_left_alone(packed):
+    make.make_level(
+        variant=Variant.objects.get(sku="BOX"),
+        warehouse=make.make_warehouse(code="W2"), batch_number="C1", on_hand=5,
+    )  # fmt: skip
+    break_pack(packed, reference="night shift")
+    break_pack(packed, "BOX", reference="night shift", warehouseLocation="W2")
+    packed.post("/batches/CASE/C1/recall", {"reason": "glass"})
+    assert recalled() == {"CASE", "SAUCE"}
+
+
+def test_an_open_recall_of_the_other_stays_as_it_is_and_is_named(packed):
+    first = packed.post("/batches/SAUCE/C1/recall", {"reason": "mould"}).json()
+    assert first["relatedRecallIds"] == []
+    packed.post(f"/recalls/{first['recallId']}/close")
+    packed.post("/batches/SAUCE/C1/lift")
+    break_pack(packed)
+    second = packed.post("/batches/SAUCE/C1/recall", {"reason": "glass"}).json()
+    packed.post(f"/recalls/{second['recallId']}/close")
+    third = packed.post("/batches/SAUCE/C1/recall", {"reason": "more glass"}).json()
+    [of_case] = Recall.objects.filter(batch__variant__sku="CASE")
+    assert (of_case.reason, third["relatedRecallIds"]) == ("glass", [of_case.number])
+    assert second["relatedRecallIds"] == [of_case.number]
+    assert packed.get(f"/recalls/{first['recallId']}").json()["relatedRecallIds"] == []

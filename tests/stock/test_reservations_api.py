@@ -209,6 +209,6 @@ def test_availability_of_a_hundred_products_costs_as_much_as_of_one(api, retaile
     for sku in skus:
         make.make_level(variant=make.make_variant(sku=sku, suppliers=[supplier]), warehouse=warehouse)
     client = api(retailer)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         answer = client.post("/availability", {"lines": [{"productId": sku} for sku in skus]})
     assert [line["availableQuantity"] for line in answer.json()["lines"]] == [10] * 100
