@@ -8,11 +8,15 @@ who is alone goes through at once. Each process has its own lines; between proce
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Sequence
 
 # More in one go gains little and makes the last one wait for all.
 GROUP_MAX = 50
+# Right after a crowd went through, the next to come waits a moment for the others; who is alone never waits.
+LINGER_SECONDS = 0.002
+CROWDS_MAX = 1_000
 
 
 class _Place[Item, Result]:
@@ -40,6 +44,7 @@ class Turnstile[Item, Result]:
     ) -> None:
         self.work, self.marks, self.group_max = work, marks, group_max
         self.lines: dict[Hashable, deque[_Place[Item, Result]]] = defaultdict(deque)
+        self.crowded: dict[Hashable, float] = {}
         self.guard = threading.Lock()
 
     def pass_through(self, key: Hashable, item: Item) -> Result:
@@ -49,8 +54,11 @@ class Turnstile[Item, Result]:
             line = self.lines[key]
             line.append(place)
             place.is_leader = len(line) == 1
+            is_crowded = time.monotonic() - self.crowded.get(key, 0.0) < LINGER_SECONDS
         if not place.is_leader:
             place.woken.wait()
+        elif is_crowded:
+            time.sleep(LINGER_SECONDS)
         if place.is_leader:
             self._lead(key)
         if place.error is not None:
@@ -67,6 +75,7 @@ class Turnstile[Item, Result]:
             with self.guard:
                 line = self.lines[key]
                 done = set(map(id, group))
+                self._remember(key, is_crowd=len(group) > 1)
                 left = deque(place for place in line if id(place) not in done)
                 if left:
                     self.lines[key] = left
@@ -76,6 +85,14 @@ class Turnstile[Item, Result]:
                     del self.lines[key]
             for place in group[1:]:
                 place.woken.set()
+
+    def _remember(self, key: Hashable, *, is_crowd: bool) -> None:
+        """When a crowd last went through; who comes right after belongs to it."""
+        now = time.monotonic()
+        if is_crowd:
+            self.crowded[key] = now
+        if len(self.crowded) > CROWDS_MAX:
+            self.crowded = {key: at for key, at in self.crowded.items() if now - at < LINGER_SECONDS}
 
     def _group(self, line: deque[_Place[Item, Result]]) -> list[_Place[Item, Result]]:
         group: list[_Place[Item, Result]] = []

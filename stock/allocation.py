@@ -153,7 +153,8 @@ class _Shelf:
             for row in self.stock.get(demand.variant_id, ())
             if self.free[row.level_id] > 0 and code in ("", row.warehouse_code)
         ]
-        if len(eligible) > 1 and not code:
+        is_plain = self.strategy is first_expired and eligible and self._may_take(eligible[0]) >= demand.quantity
+        if len(eligible) > 1 and not code and not is_plain:
             eligible = self._in_one_warehouse(demand, eligible)
         picks, missing = [], demand.quantity
         for row in eligible:

@@ -94,3 +94,16 @@ def test_different_things_do_not_wait_for_one_another(keys):
     assert turnstile.pass_through(keys[1], "b") == "b done"
     work.release.set()
     first.join(10)
+
+
+def test_who_comes_right_after_a_crowd_waits_a_moment_for_the_others(monkeypatch):
+    monkeypatch.setattr("partners.turnstile.LINGER_SECONDS", 0.5)
+    work = Work()
+    turnstile = turnstile_of(work)
+    line_up(turnstile, work, list("abc"))
+    threads = [threading.Thread(target=turnstile.pass_through, args=("SKU", item)) for item in "de"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [sorted(group) for group in work.groups] == [["a"], ["b", "c"], ["d", "e"]]
