@@ -9,8 +9,10 @@ import psycopg.errors as pg
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import CharField
 from django.db.models.lookups import IContains
@@ -42,6 +44,9 @@ if admin.site.is_registered(Application):
 
 
 ROWS_MAX = 100
+OUTDATED = "Nothing was saved: somebody else has changed this since you opened it. This is how it stands now."
+# As far as anybody scrolls through a choice; more letters find better.
+CHOICES_MAX = 200
 BUSY = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure)
 
 
@@ -112,14 +117,28 @@ def ask(question: str, consequence: str, verb: str, form: type[BaseDialogForm] =
     return ActionDialog(title=question, description=consequence, form_class=form, form_submit_text=verb)
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Rows made by operations alone: everybody with the permission may look, nobody may type."""
+class Uncounted(BaseModelAdmin):  # type: ignore[type-arg]  # it takes none while it runs
+    """Tables without end are never counted. A choice among them is, as far as anybody scrolls: without a count it
+    would ask for pages without end."""
 
     show_full_result_count = False
     list_per_page = 50
-    # Tables without end are not counted; none of these is looked up by an autocomplete field.
-    paginator = InfinitePaginator
     list_disable_select_all = True
+    # A list that fits into some pages is counted, and says how many there are.
+    is_short = False
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any
+    ) -> Paginator[Any]:
+        if self.is_short:
+            return Paginator(queryset, per_page, *args, **kwargs)
+        if request.resolver_match is not None and request.resolver_match.url_name == "autocomplete":
+            return Paginator(queryset[:CHOICES_MAX], per_page)
+        return InfinitePaginator(queryset, per_page, *args, **kwargs)
+
+
+class ReadOnlyAdmin(Uncounted, ModelAdmin):
+    """Rows made by operations alone: everybody with the permission may look, nobody may type."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -169,7 +188,7 @@ class Choosing(BaseModelAdmin):  # type: ignore[type-arg]  # it takes none while
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
-class ChoosingAdmin(Choosing, ModelAdmin):
+class ChoosingAdmin(Choosing, Uncounted, ModelAdmin):
     """A page with such fields."""
 
 
@@ -197,19 +216,22 @@ class HistoryAdmin(SimpleHistoryAdmin):
 class TracedAdmin(HistoryAdmin, ChoosingAdmin):
     """Master data: edited in a form, every version kept, nothing deleted. A save is a new version (ETag)."""
 
-    show_full_result_count = False
-    list_per_page = 50
-    list_disable_select_all = True
     warn_unsaved_form = True
+    change_form_before_template = "admin/version_seen.html"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
         """What an operation or the database's guards refuse is said in a sentence, and nothing was saved."""
         try:
             with transaction.atomic():
-                return super().changeform_view(request, *args, **kwargs)
+                if request.method == "POST" and object_id and self.is_outdated(request, object_id):
+                    messages.error(request, OUTDATED)
+                    return back_to(request, request.get_full_path())
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except Problem as problem:
             messages.error(request, f"Nothing was saved. {said(problem)}")
             return back_to(request, request.get_full_path())
@@ -217,6 +239,19 @@ class TracedAdmin(HistoryAdmin, ChoosingAdmin):
             name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "a rule of the database"
             messages.error(request, f"Nothing was saved; it would break this rule: {name.replace('_', ' ')}.")
             return back_to(request, request.get_full_path())
+        except OperationalError as error:
+            if not isinstance(error.__cause__, BUSY):
+                raise
+            messages.error(request, "Nothing was saved: somebody else is writing the same just now. Try again.")
+            return back_to(request, request.get_full_path())
+
+    def is_outdated(self, request: HttpRequest, object_id: str) -> bool:
+        """Whether somebody else saved the row since the page was opened: the form would put all back. Locks the row."""
+        seen = request.POST.get("version_seen", "")
+        if not seen.isdigit() or (found := self.get_object(request, unquote(object_id))) is None:
+            return False
+        locked = self.model._default_manager.select_for_update(no_key=True, of=("self",)).get(pk=found.pk)
+        return str(locked.version) != seen
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's
         if change and form.changed_data and hasattr(obj, "version"):
@@ -272,6 +307,7 @@ class PartnerForm(forms.ModelForm):
 
 @admin.register(Partner)
 class PartnerAdmin(TracedAdmin):
+    is_short = True
     form = PartnerForm
     list_display = ("code", "name", "kind", "status", "assortment", "disclosure")
     list_filter = ("kind", "status", "disclosure")

@@ -5,6 +5,7 @@ Values come out as text (JSON lines: as JSON has them); what they mean is the bu
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -17,6 +18,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 FIELD_CHARACTERS_MAX = 20_000
 COLUMNS_MAX = 500
+WORKBOOKS = {".xlsx", ".xls", ".ods"}
 
 
 class Unreadable(Exception):
@@ -39,12 +41,45 @@ def rows(path: Path, *, encoding: str = "utf-8-sig") -> Iterator[Row]:
     match path.suffix.lower():
         case ".csv" | ".txt" | ".tsv":
             yield from _csv(path, encoding)
-        case ".xlsx" | ".xls" | ".ods":
+        case ending if ending in WORKBOOKS:
             yield from _workbook(path)
         case ".jsonl" | ".ndjson" | ".json":
             yield from _json_lines(path, encoding)
         case other:
             raise Unreadable(f"{other or 'A file without an ending'} is not read here; send .csv, .xlsx or .jsonl.")
+
+
+BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+PROBE_BYTES = 1 << 20
+
+
+def guess_encoding(path: Path) -> tuple[str, str]:
+    """What a text file is written in, and a sentence for people where that is a guess.
+
+    A mark at its beginning tells; else UTF-8 where all of it is, else Windows' Western European (cp1252), and what
+    has bytes that one does not know, Latin-1. A workbook has no encoding of its own.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(4)
+        for mark, encoding in BOMS:
+            if head.startswith(mark):
+                return encoding, "" if encoding == "utf-8-sig" else "The file is written in UTF-16; it was read so."
+        if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            return "utf-8-sig", ""
+        for encoding, said in (
+            ("utf-8", ""),
+            ("cp1252", "The file is not UTF-8; it was read as Windows-1252. Look at letters with accents."),
+        ):
+            handle.seek(0)
+            decoder = codecs.getincrementaldecoder(encoding)()
+            try:
+                while block := handle.read(PROBE_BYTES):
+                    decoder.decode(block)
+                decoder.decode(b"", True)
+            except UnicodeDecodeError:
+                continue
+            return ("utf-8-sig" if encoding == "utf-8" else encoding), said
+    return "latin-1", "The file is neither UTF-8 nor Windows-1252; it was read as Latin-1. Look at its letters."
 
 
 def _csv(path: Path, encoding: str) -> Iterator[Row]:

@@ -20,7 +20,7 @@ class LoadCommand(BaseCommand):
         raise NotImplementedError
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="CSV, XLSX or JSON lines (.jsonl)")
+        parser.add_argument("file", type=Path, help="CSV, XLSX or JSON lines (.jsonl); a catalog also as ACES or PIES")
         parser.add_argument("--check", action="store_true", help="change nothing, say what would happen")
         parser.add_argument("--encoding", default="utf-8-sig", help="of a text file that is not UTF-8, e.g. cp1252")
 

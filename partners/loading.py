@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from itertools import batched
 from pathlib import Path
 from typing import Any, ClassVar
@@ -37,6 +39,10 @@ class Loader(ABC):
     columns: ClassVar[dict[str, str]]
     chunk_rows: ClassVar[int] = 500
     """So many rows are one transaction."""
+    place: str = "row"
+    """How people count in such a file: refusals begin with `row 7`."""
+    record: str = "row"
+    """What is refused where no field of it is to blame."""
 
     def __init__(self) -> None:
         self.report = Report()
@@ -48,6 +54,10 @@ class Loader(ABC):
 
     def field_of(self, column: str) -> str | None:
         return files.canonical(column, self.columns)
+
+    def rows(self, path: Path, *, encoding: str = "utf-8-sig") -> Iterator[files.Row]:
+        """The rows of a file, in bounded memory, with the columns this loader takes. Raises files.Unreadable."""
+        return files.rows(path, encoding=encoding)
 
     def load(
         self,
@@ -61,26 +71,27 @@ class Loader(ABC):
 
         Raises files.Unreadable for a file that cannot be read as a whole; chunks before stay applied.
         """
-        rows = files.rows(path, encoding=encoding)
-        if not is_check:
-            for chunk in batched(rows, self.chunk_rows):
-                with transaction.atomic():
-                    self.take(chunk, progress)
-            return self.report
         try:
-            with transaction.atomic():
-                for chunk in batched(rows, self.chunk_rows):
-                    self.take(chunk, progress)
-                raise _Undo
+            with transaction.atomic() if is_check else nullcontext():
+                self.take_all(self.rows(path, encoding=encoding), progress)
+                if is_check:
+                    raise _Undo
         except _Undo:
-            return self.report
+            pass
+        return self.report
+
+    def take_all(self, rows: Iterator[files.Row], progress: Callable[[], object]) -> None:
+        """Apply a file's rows; a loader to whom the file means more than its rows says the rest here."""
+        for chunk in batched(rows, self.chunk_rows):
+            with transaction.atomic():
+                self.take(chunk, progress)
 
     def take(self, rows: Iterable[files.Row], progress: Callable[[], object]) -> None:
         """Apply rows one by one; a loader that can apply many at once does so instead."""
         for row in rows:
             try:
                 if row.fault:
-                    raise InvalidInput.at("row", row.fault)
+                    raise InvalidInput.at(self.record, row.fault)
                 with transaction.atomic():
                     self.report.outcomes[self.apply(self.named(row.values), row.number)] += 1
             except Problem as problem:
@@ -90,7 +101,7 @@ class Loader(ABC):
     def refuse(self, row_number: int, problem: Problem) -> None:
         self.report.outcomes["refused"] += 1
         found = problem.data.get("errors") or [{"field": problem.code, "detail": problem.detail}]
-        self.report.refusals += [f"row {row_number}: {one['field']}: {one['detail']}" for one in found]
+        self.report.refusals += [f"{self.place} {row_number}: {one['field']}: {one['detail']}" for one in found]
 
     def named(self, values: dict[str, Any]) -> dict[str, Any]:
         result = {}
@@ -124,6 +135,19 @@ def number(values: dict[str, Any], name: str, most: int) -> int | None:
     return int(value)
 
 
+def decimal(values: dict[str, Any], name: str, *, digits: int, places: int) -> Decimal | None:
+    """A number of at most `digits` digits, `places` of them behind the point; nothing is rounded."""
+    value = text(values, name, 40, is_required=False)
+    if not value:
+        return None
+    whole, _, fraction = value.partition(".")
+    if not (whole + fraction).isascii() or not (whole + (fraction or "0")).isdigit() or value.endswith("."):
+        raise InvalidInput.at(name, f"{value!r} is no number; write 12.50")
+    if len(whole.lstrip("0")) > digits - places or len(fraction.rstrip("0")) > places:
+        raise InvalidInput.at(name, f"{value!r} has more than {digits - places} digits, or more than {places} decimals")
+    return Decimal(value)
+
+
 def day(values: dict[str, Any], name: str) -> date | None:
     value = text(values, name, 40, is_required=False)
     if not value:
@@ -132,3 +156,17 @@ def day(values: dict[str, Any], name: str) -> date | None:
         return date.fromisoformat(value[:10])
     except ValueError as error:
         raise InvalidInput.at(name, f"{value!r} is not a date; write it 2027-01-31") from error
+
+
+def moment(values: dict[str, Any], name: str) -> datetime | None:
+    """A day (its midnight, UTC) or a time, as ISO 8601 has them."""
+    value = text(values, name, 40, is_required=False)
+    if not value:
+        return None
+    try:
+        if len(value) == 10:
+            return datetime.combine(datetime.fromisoformat(value).date(), time(), UTC)
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput.at(name, f"{value!r} is no time; write 2027-01-31 or 2027-01-31T08:00:00Z") from error

@@ -6,7 +6,7 @@ feed after commit; consumers read the feed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ TYPES: dict[str, str] = {
     "inventory.shortage": "Less is there than was promised; the youngest promises were broken.",
     "reservation.expired": "A reservation ran out before it was committed; its stock is free again.",
     "order.created": "An order was placed and its stock is promised.",
+    "order.amended": "Lines of an order changed; what it no longer wants is free again.",
     "order.confirmed": "An order was accepted for fulfilment.",
     "order.packed": "All of an order is packed.",
     "order.shipped": "Goods of an order left a warehouse.",
@@ -34,6 +35,8 @@ TYPES: dict[str, str] = {
     "return.received": "Returned goods arrived and wait for inspection.",
     "return.inspected": "Returned goods were inspected and put where they belong.",
     "purchase_order.sent": "A purchase order was sent to a supplier.",
+    "purchase_order.confirmed": "A supplier said what it will deliver, and when.",
+    "purchase_order.cancelled": "What had not come of a purchase order was called off.",
     "receipt.posted": "Goods were received.",
     "transfer.dispatched": "Goods left a warehouse for another and are in transit.",
     "transfer.arrived": "Goods of a transfer arrived; what did not is said.",
@@ -49,7 +52,14 @@ class NotInTransaction(RuntimeError):
     """An event was recorded outside the transaction of its fact; the two could part."""
 
 
-def record(
+def record_all(letters: Sequence[OutboxEvent]) -> list[OutboxEvent]:
+    """Owe many facts at once, in this order. One statement."""
+    if not transaction.get_connection().in_atomic_block:
+        raise NotInTransaction(", ".join(sorted({event.type for event in letters})))
+    return OutboxEvent.objects.bulk_create(letters)
+
+
+def letter(
     event_type: str,
     *,
     subject: str,
@@ -59,17 +69,14 @@ def record(
     addressee_ids: Iterable[int | None] = (),
     about_stock: tuple[str, Iterable[int]] | None = None,
 ) -> OutboxEvent:
-    """Owe the outside world a fact, in the transaction that made it.
+    """What is to be recorded. `addressee_ids` are partners told by name (None is skipped).
 
-    `addressee_ids` are partners told by name (None is skipped). `about_stock` is (warehouse code,
-    ids of the product's suppliers) and tells everybody whose grants cover both.
+    `about_stock` is (warehouse code, ids of the product's suppliers) and tells everybody whose grants cover both.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise NotInTransaction(event_type)
     if event_type not in TYPES:
         raise ValueError(f"{event_type} is not in the catalogue of events.")
     warehouse_code, supplier_ids = about_stock or ("", ())
-    return OutboxEvent.objects.create(
+    return OutboxEvent(
         type=event_type,
         subject=subject,
         payload=payload,
@@ -81,3 +88,15 @@ def record(
         warehouse_code=warehouse_code,
         supplier_ids=sorted(set(supplier_ids)),
     )
+
+
+def _at_once[**P](write: Callable[P, OutboxEvent]) -> Callable[P, OutboxEvent]:
+    def record(*args: P.args, **kwargs: P.kwargs) -> OutboxEvent:
+        [event] = record_all([write(*args, **kwargs)])
+        return event
+
+    return record
+
+
+record = _at_once(letter)
+"""Owe the outside world one fact: what `letter` says, in the transaction that made it."""

@@ -18,6 +18,7 @@ from partners.api.fields import Text
 from partners.models import Partner
 from partners.models.partner import PartnerQuerySet
 from partners.operations import partners
+from partners.problems import InvalidInput
 
 CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 
@@ -73,6 +74,9 @@ class Directory(Door):
         accepted = conditional.required_match(self.request)
         get_object_or_404(self.get_queryset(), code=code)
         fields = self.understood(self.get_serializer_class(), partial=partial)
+        if fields.get("code", code) != code:
+            name = "supplierId" if isinstance(self, Suppliers) else "retailPartnerId"
+            raise InvalidInput.at(name, f"It is {code} by its address, and never changes.")
         with transaction.atomic(durable=True):
             partner = get_object_or_404(self.get_queryset().select_for_update(no_key=True), code=code)
             conditional.check_match(accepted, conditional.etag(partner.version))

@@ -20,7 +20,9 @@ CREATE INDEX IF NOT EXISTS cache_expires ON cache (expires);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("partners", "0001_initial")]
+    # The library's own come before our many models: each of its operations has Django work out anew all that is
+    # related to a partner's application, and behind us that would be everything.
+    dependencies = [("partners", "0001_initial"), ("oauth2_provider", "0022_refreshtoken_token_family_index")]
     operations = [
         migrations.RunSQL(
             GUARD, "DROP TRIGGER partner_is_never_deleted ON partners_partner; DROP FUNCTION backstock_refuse();"

@@ -99,6 +99,11 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
     def disclosure_rule(self) -> Rule:
         return Rule(self.disclosure, self.disclosure_cap)  # type: ignore[arg-type]  # held by the choices
 
+    @property
+    def speaks_for_itself(self) -> bool:
+        """A supplier, whatever it may read, and whoever sees but its own: it has no say in what is others'."""
+        return self.kind == self.Kind.SUPPLIER or self.assortment == self.Assortment.OWN
+
     def may_see_warehouse(self, code: str) -> bool:
         return self.granted_warehouses is None or code in self.granted_warehouses
 
