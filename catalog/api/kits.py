@@ -59,19 +59,22 @@ class Components(Door):
     def put(self, request: Request, sku: str) -> Response:
         """Replace what makes one kit. What is promised already keeps the components it was promised with.
 
-        409 `kit_is_stocked` for a product with stock of its own, `kit_holds_kits` where a component is a kit.
+        409 `kit_is_stocked` for a product with stock of its own, `kit_holds_kits` where a component is a kit; 403
+        `kept_by_the_house` where a supplier speaks of a kit it does not supply alone.
         """
         accepted = conditional.required_match(request)
         kit = get_object_or_404(self.mine(), sku=sku)
         asked = self.understood(ComponentsSerializer)["components"]
         parts = self.parts(asked)
-        hidden = kit.components.exclude(component__in=self.mine())
-        if hidden.exists():
-            raise InvalidInput.at("components", "Some of its components are not yours to replace.")
         with transaction.atomic(durable=True):
             locked = kits.lock(variants=[kit, *(part.component for part in parts)])
             conditional.check_match(accepted, conditional.etag(locked[kit.pk].version))
-            kit = kits.compose(kit=kit, parts=parts, actor=self.actor)
+            if kit.components.exclude(component__in=self.mine()).exists():
+                raise InvalidInput.at("components", "Some of its components are not yours to replace.")
+            kit = kits.compose(
+                kit=kit, parts=parts, actor=self.actor,
+                supplier=self.partner if self.partner.speaks_for_itself else None,
+            )  # fmt: skip
         return self.answer(kit)
 
     def parts(self, asked: list[dict[str, Any]]) -> list[Part]:

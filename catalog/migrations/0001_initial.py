@@ -7,6 +7,8 @@ import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
 
+from partners.together import together
+
 
 def add_product_types(apps, schema_editor):
     types = {"general": "General", "food": "Food", "beauty": "Beauty", "auto": "Auto parts"}
@@ -23,7 +25,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='ProductType',
             fields=[
@@ -208,4 +210,4 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('variant', 'make', 'model', 'year_from', 'year_to', 'engine', 'position'), name='fitment_once'),
         ),
         migrations.RunPython(add_product_types, migrations.RunPython.noop),
-    ]
+    ])

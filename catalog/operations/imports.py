@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from stdnum import ean
-
-from catalog.models import Fitment, Variant
-from catalog.operations import products
-from catalog.operations.products import PackOf, Source
-from partners import files, loading
+from catalog import gtins, queries
+from catalog.models import Variant, WarrantyPer
+from catalog.operations import columns, fitments, identifiers, products
+from catalog.operations.fitments import Fits
+from catalog.operations.offers import Source
+from partners import files, loading, unpacking, xml
 from partners.actors import Actor
 from partners.models import Partner
-from partners.problems import InvalidInput
+from partners.problems import InvalidInput, Problem
 
 SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
-YEAR_MIN, YEAR_MAX = 1880, 2200
+# One in ten numbers has a check digit that fits by chance; a GTIN-8 without its first digit is the shortest we trust.
+PROVEN_DIGITS_MIN = 7
 
 
-def loader_for(path: Path, *, actor: Actor) -> loading.Loader:
-    """The loader a file's columns ask for: a make and a model make it one of fitments."""
-    first = next(files.rows(path, encoding="latin-1"), None)
+def loader_for(path: Path, *, actor: Actor, encoding: str = "latin-1") -> loading.Loader:
+    """The loader a file asks for: by its root where it is XML, packed or not; else by its columns.
+
+    A make and a model make it one of fitments. Raises files.Unreadable.
+    """
+    # They are built on the loaders below.
+    from catalog.operations import aces_files, pies_files
+
+    if path.suffix.lower() not in files.WORKBOOKS:
+        with unpacking.opened(path) as stream:
+            root = xml.root_of(stream)
+        if root in ("ACES", "PIES"):
+            return aces_files.AcesFile(actor=actor) if root == "ACES" else pies_files.PiesFile(actor=actor)
+        if root is not None or path.suffix.lower() == ".xml":
+            raise files.Unreadable(f"The document is {root or 'empty'}; <ACES> and <PIES> are read here.")
+    first = next(files.rows(path, encoding=encoding), None)
     names = {files.canonical(name, FitmentFile.columns) for name in (first.values if first else {})}
     return FitmentFile(actor=actor) if {"make", "model"} <= names else CatalogFile(actor=actor)
 
@@ -55,24 +71,35 @@ class CatalogFile(loading.Loader):
         "suppliers": "suppliers",
         "packs": "packs",
         "attributes": "attributes",
+        "clear": "clear",
+        "axes": "axes",
+        "axisvalues": "axisValues",
+        "warrantyper": "warrantyPer",
+        "warrantyterms": "warrantyTerms",
+        "identifiers": "identifiers",
+        "regulatorynotes": "regulatoryNotes",
+        **columns.OFFER,
+        **columns.NUMBERS,
     }
-    texts: ClassVar = {"brand": ("brand", 120), "unit": ("unit", 20)}
+    texts: ClassVar = {"brand": ("brand", 120), "unit": ("unit", 20), "warrantyTerms": ("warranty_terms", 2_000)}
 
     def __init__(self, *, actor: Actor) -> None:
         super().__init__()
         self.actor = actor
         self.seen: dict[str, int] = {}
+        self.schemas = queries.newest_schemas()
 
     def field_of(self, column: str) -> str | None:
         name = column.strip()
-        return name if name.startswith("attributes.") and len(name) > len("attributes.") else super().field_of(column)
+        is_named = any(name.startswith(prefix) and len(name) > len(prefix) for prefix in ("attributes.", "axisValues."))
+        return name if is_named else super().field_of(column)
 
     def apply(self, values: dict[str, Any], row_number: int) -> str:
         sku = loading.text(values, "productId", 64)
         if not SKU.fullmatch(sku):
             raise InvalidInput.at("productId", f"{sku!r}: letters, digits and . _ / + - only")
         if sku in self.seen:
-            raise InvalidInput.at("productId", f"row {self.seen[sku]} is of the same product")
+            raise InvalidInput.at("productId", f"{self.place} {self.seen[sku]} is of the same product")
         variant = Variant.objects.filter(sku=sku).first()
         fields = self.fields(values, variant, row_number)
         if variant is None:
@@ -92,36 +119,48 @@ class CatalogFile(loading.Loader):
         for column, (name, most) in self.texts.items():
             if value := loading.text(values, column, most, is_required=False):
                 fields[name] = value
-        if kind := loading.text(values, "productType", 40, is_required=False):
-            fields["product_type"] = self.slug(kind)
+        if typed := loading.text(values, "productType", 40, is_required=False):
+            fields["product_type"] = self.slug(typed)
         if parent := loading.text(values, "parentId", 64, is_required=False):
             fields["parent_sku"] = parent
         if gtin := loading.text(values, "gtin", 40, is_required=False):
             fields["gtin"] = self.gtin(gtin, row_number)
-        for column, choices in (("tracking", Variant.Tracking), ("status", Variant.Status)):
+        for column, name, choices in (
+            ("tracking", "tracking", Variant.Tracking),
+            ("status", "status", Variant.Status),
+            ("warrantyPer", "warranty_per", WarrantyPer),
+        ):
             if value := loading.text(values, column, 20, is_required=False).lower():
-                if value not in choices.values:
+                known = {choice.lower(): choice for choice in choices.values}
+                if value not in known:
                     raise InvalidInput.at(column, f"{value!r} is none of {', '.join(choices.values)}")
-                fields[column] = value
+                fields[name] = known[value]
         for column, name, most in (
             ("shelfLifeDays", "shelf_life_days", 36_500),
             ("warrantyMonths", "warranty_months", 1_200),
         ):
             if (count := loading.number(values, column, most)) is not None:
                 fields[name] = count
-        attributes = self.attributes(values)
-        if attributes is not None:
-            fields["attributes"] = (variant.attributes if variant else {}) | attributes
+        kind = str(fields.get("product_type", variant.product_type_id if variant else "general"))
+        emptied, gone = columns.cleared(values)
+        fields |= emptied
+        attributes = self.attributes(values, kind)
+        if attributes is not None or gone:
+            kept = {name: value for name, value in (variant.attributes if variant else {}).items() if name not in gone}
+            fields["attributes"] = kept | (attributes or {})
+        fields |= self.axes(values)
         if sources := self.sources(values):
             kept = {} if variant is None else self.kept_sources(variant)
-            # An empty number, like any empty cell, leaves the one there is.
-            named = {row.supplier.pk: row for row in sources if row.supplier_code or row.supplier.pk not in kept}
-            fields["sources"] = list((kept | named).values())
+            fields["sources"] = list((kept | self.said(sources, kept)).values())
         packs = values.get("packs")
         if isinstance(packs, list):
-            fields["packs"] = [self.pack(pack) for pack in packs]
+            fields["packs"] = [columns.pack_of(pack) for pack in packs]
         elif packs not in (None, ""):
             raise InvalidInput.at("packs", "is no list of packs; send packs as JSON lines")
+        if (numbers := columns.numbers_of(values, variant=variant)) is not None:
+            fields["identifiers"] = numbers
+        if (notes := columns.notes_of(values)) is not None:
+            fields["notes"] = notes
         return fields
 
     def slug(self, kind: str) -> str:
@@ -131,16 +170,30 @@ class CatalogFile(loading.Loader):
         return slug
 
     def gtin(self, text: str, row_number: int) -> str:
-        if not text.isascii() or not text.isdigit() or ean.is_valid(text) or len(text) > 13:
-            products.normalise_gtin(text)
-            return text
-        for length in (8, 12, 13, 14):
-            if len(text) < length and ean.is_valid(filled := text.zfill(length)):
-                self.report.notes.append(f"row {row_number}: gtin: {text} lost its leading zeros, restored to {filled}")
-                return filled
-        raise InvalidInput.at("gtin", f"the check digit of {text} is wrong, with and without leading zeros")
+        """The number, mended by proof where it lost zeros; what is of restricted circulation is noted, as our own."""
+        digits = gtins.NOISE.sub("", text)
+        if digits.isascii() and digits.isdigit() and len(digits) < 13 and not gtins.forms(digits):
+            digits = self.restored(digits, row_number)
+        if gtins.is_restricted(identifiers.normalise_gtin(digits)):
+            self.report.notes.append(
+                f"{self.place} {row_number}: gtin: {digits} is of restricted circulation, kept as a number of our own house"
+            )
+        return digits
 
-    def attributes(self, values: dict[str, Any]) -> dict[str, Any] | None:
+    def restored(self, digits: str, row_number: int) -> str:
+        """Zeros in front do not change the check digit; of a short number it proves too little."""
+        if not digits.strip("0") or not gtins.is_sound(digits):
+            raise InvalidInput.at("gtin", f"the check digit of {digits} is wrong, with and without leading zeros")
+        if len(digits) < PROVEN_DIGITS_MIN:
+            raise InvalidInput.at("gtin", f"{digits} is too short for a GTIN that lost zeros")
+        filled = digits.zfill(next(length for length in gtins.LENGTHS if length > len(digits)))
+        self.report.notes.append(
+            f"{self.place} {row_number}: gtin: {digits} lost its leading zeros, restored to {filled}"
+        )
+        return filled
+
+    def attributes(self, values: dict[str, Any], kind: str) -> dict[str, Any] | None:
+        """As they are written in JSON lines; a table's cells are read as the attributes' own types."""
         given = values.get("attributes")
         if given is not None and not isinstance(given, dict):
             raise InvalidInput.at("attributes", "is no object; in a table write columns attributes.<name>")
@@ -149,10 +202,37 @@ class CatalogFile(loading.Loader):
         }
         for name, value in named.items():
             if isinstance(value, str):
-                named[name] = loading.text(values, name, 5_000)
+                named[name] = self.typed(kind, name.removeprefix("attributes."), loading.text(values, name, 5_000))
         if given is None and not named:
             return None
         return (given or {}) | {name.removeprefix("attributes."): value for name, value in named.items()}
+
+    def typed(self, kind: str, name: str, text: str) -> Any:
+        found = self.schemas.newest.get(kind)
+        return found[1].read(name, text) if found else text
+
+    def axes(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`axes` as a list, or in a table with `|` between; `axisValues` as an object, or in columns of their own."""
+        fields: dict[str, Any] = {}
+        said = values.get("axes")
+        if isinstance(said, list):
+            fields["axes"] = said
+        elif isinstance(said, dict):
+            raise InvalidInput.at("axes", "is no list of names")
+        elif text := loading.text(values, "axes", 500, is_required=False):
+            fields["axes"] = [name.strip() for name in text.split("|")]
+        given = values.get("axisValues")
+        if given not in (None, "") and not isinstance(given, dict):
+            raise InvalidInput.at("axisValues", "is no object; in a table write columns axisValues.<axis>")
+        named = {
+            name.removeprefix("axisValues."): loading.text(values, name, 500, is_required=False)
+            for name in values
+            if name.startswith("axisValues.")
+        }
+        named = {axis: value for axis, value in named.items() if value}
+        if given or named:
+            fields["axis_values"] = (given or {}) | named
+        return fields
 
     def sources(self, values: dict[str, Any]) -> list[Source]:
         asked = values.get("suppliers")
@@ -167,23 +247,26 @@ class CatalogFile(loading.Loader):
 
     def source(self, values: dict[str, Any]) -> Source:
         code = loading.text(values, "supplierId", 40)
-        supplier = Partner.objects.suppliers().filter(code=code).first()
+        supplier = self.supplier_of(code)
         if supplier is None:
             raise InvalidInput.at("supplierId", f"there is no supplier {code}")
-        return Source(supplier=supplier, supplier_code=loading.text(values, "supplierCode", 64, is_required=False))
+        number = loading.text(values, "supplierCode", 64, is_required=False)
+        return Source(supplier=supplier, supplier_code=number, terms=columns.terms_of(values))
+
+    def supplier_of(self, code: str) -> Partner | None:
+        return Partner.objects.suppliers().filter(code=code).first()
+
+    def said(self, sources: list[Source], kept: dict[int, Source]) -> dict[int, Source]:
+        """An empty number, like any empty cell, leaves the one there is."""
+        numbers = {key: row.supplier_code for key, row in kept.items()}
+        return {
+            row.supplier.pk: replace(row, supplier_code=row.supplier_code or numbers.get(row.supplier.pk, ""))
+            for row in sources
+        }
 
     def kept_sources(self, variant: Variant) -> dict[int, Source]:
         items = variant.supplier_items.select_related("supplier")
         return {row.supplier_id: Source(supplier=row.supplier, supplier_code=row.supplier_code) for row in items}
-
-    def pack(self, values: Any) -> PackOf:
-        if not isinstance(values, dict):
-            raise InvalidInput.at("packs", "is no list of packs")
-        quantity = loading.number(values, "quantity", 1_000_000)
-        if quantity is None or quantity < 2:
-            raise InvalidInput.at("packs", "a pack holds two stock units or more")
-        gtin = loading.text(values, "gtin", 14, is_required=False)
-        return PackOf(name=loading.text(values, "name", 20), quantity=quantity, gtin=gtin)
 
 
 class FitmentFile(loading.Loader):
@@ -194,43 +277,88 @@ class FitmentFile(loading.Loader):
         "sku": "productId",
         "make": "make",
         "model": "model",
+        "submodel": "submodel",
         "yearfrom": "yearFrom",
         "yearto": "yearTo",
         "engine": "engine",
         "position": "position",
         "quantity": "quantity",
         "note": "note",
+        "qualifiers": "qualifiers",
     }
+    chunk_rows: ClassVar = 10_000
 
     def __init__(self, *, actor: Actor) -> None:
         super().__init__()
         self.actor = actor
 
+    def take(self, rows: Iterable[files.Row], progress: Callable[[], object]) -> None:
+        """The good rows in one statement; those that are refused each with their reason."""
+        named = [(row, self.named(row.values)) for row in rows]
+        skus = {str(values.get("productId", "")).strip() for _, values in named}
+        known = dict(Variant.objects.stocked().filter(sku__in=skus).values_list("sku", "pk"))
+        good: list[tuple[files.Row, Fits]] = []
+        for row, values in named:
+            try:
+                if row.fault:
+                    raise InvalidInput.at(self.record, row.fault)
+                good.append((row, self.fits(values, known)))
+            except Problem as problem:
+                self.refuse(row.number, problem)
+                progress()
+        outcome = fitments.put_many(fitments=[fits for _, fits in good], actor=self.actor)
+        self.report.outcomes.update(outcome.of_each)
+        for _ in good:
+            progress()
+
     def apply(self, values: dict[str, Any], row_number: int) -> str:
+        raise NotImplementedError("rows are taken by the thousand")
+
+    def fits(self, values: dict[str, Any], known: dict[str, int]) -> Fits:
+        """What a row says. Raises InvalidInput naming the column."""
         sku = loading.text(values, "productId", 64)
-        variant = Variant.objects.stocked().filter(sku=sku).first()
-        if variant is None:
+        if sku not in known:
             raise InvalidInput.at("productId", f"there is no product {sku}")
         first, last = self.year(values, "yearFrom"), self.year(values, "yearTo")
         if first > last:
             raise InvalidInput.at("yearTo", f"{last} is before {first}")
-        quantity = loading.number(values, "quantity", 1_000)
+        quantity = loading.number(values, "quantity", fitments.QUANTITY_MAX)
         if quantity == 0:
             raise InvalidInput.at("quantity", "a vehicle that takes the part takes one or more")
-        _, is_new = Fitment.objects.update_or_create(
-            variant=variant,
-            make=loading.text(values, "make", 60),
-            model=loading.text(values, "model", 100),
+        return Fits(
+            variant_id=known[sku],
+            make=self.name(values, "make"),
+            model=self.name(values, "model"),
             year_from=first,
             year_to=last,
+            submodel=loading.text(values, "submodel", 60, is_required=False),
             engine=loading.text(values, "engine", 60, is_required=False),
             position=loading.text(values, "position", 60, is_required=False),
-            defaults={"quantity": quantity or 1, "note": loading.text(values, "note", 250, is_required=False)},
+            quantity=quantity or 1,
+            note=loading.text(values, "note", 250, is_required=False),
+            qualifiers=self.qualifiers(values),
         )
-        return "created" if is_new else "unchanged"
+
+    def name(self, values: dict[str, Any], name: str) -> str:
+        text = loading.text(values, name, fitments.LENGTHS[name])
+        if not any(sign.isalnum() for sign in text):
+            raise InvalidInput.at(name, f"{text!r} holds no letter and no digit")
+        return text
+
+    def qualifiers(self, values: dict[str, Any]) -> list[dict[str, str]]:
+        """Texts with semicolons between, or a list of them."""
+        given = values.get("qualifiers")
+        found = (
+            given
+            if isinstance(given, list)
+            else loading.text(values, "qualifiers", 2_000, is_required=False).split(";")
+        )
+        if not all(isinstance(text, str) for text in found) or len(found) > fitments.QUALIFIERS_MAX:
+            raise InvalidInput.at("qualifiers", f"is no list of up to {fitments.QUALIFIERS_MAX} texts")
+        return [{"text": loading.text({"qualifiers": text}, "qualifiers", 250)} for text in found if text.strip()]
 
     def year(self, values: dict[str, Any], name: str) -> int:
-        year = loading.number(values, name, YEAR_MAX)
-        if year is None or year < YEAR_MIN:
-            raise InvalidInput.at(name, f"is no model year from {YEAR_MIN} to {YEAR_MAX}")
+        year = loading.number(values, name, fitments.YEAR_MAX)
+        if year is None or year < fitments.YEAR_MIN:
+            raise InvalidInput.at(name, f"is no model year from {fitments.YEAR_MIN} to {fitments.YEAR_MAX}")
         return year

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 
 from catalog.models import KitComponent, Variant
+from catalog.operations import products
+from catalog.operations.products import KeptByTheHouse
 from partners.actors import Actor
+from partners.models import Partner
 from partners.problems import Conflict, InvalidInput, Problem
 
 COMPONENTS_MAX = 100
@@ -44,14 +47,14 @@ def lock(*, variants: Iterable[Variant]) -> dict[int, Variant]:
 
 
 @transaction.atomic
-def compose(*, kit: Variant, parts: Sequence[Part], actor: Actor) -> Variant:
+def compose(*, kit: Variant, parts: Sequence[Part], actor: Actor, supplier: Partner | None = None) -> Variant:
     """Say what makes one kit; no parts: it is a kit no more. Replaces the whole list.
 
     Locks the kit and its components by id. What is promised already keeps the components it was promised
     with. Composed again from the same parts changes nothing; anything else bumps the kit's version (its ETag).
 
-    Raises KitIsStocked, KitHoldsKits (data: productId) and InvalidInput naming the component that is a
-    parent, is named twice, or is the kit itself.
+    Raises KitIsStocked, KitHoldsKits, KeptByTheHouse where a `supplier` asks of a kit that is not its own alone
+    (data: productId), and InvalidInput naming the component that is a parent, is named twice, or is the kit itself.
     """
     locked = lock(variants=[kit, *(part.component for part in parts)])
     fresh = locked[kit.pk]
@@ -60,6 +63,8 @@ def compose(*, kit: Variant, parts: Sequence[Part], actor: Actor) -> Variant:
     there = dict(fresh.components.values_list("component", "quantity"))
     if wanted == there:
         return fresh
+    if supplier is not None and not products._is_its_own(fresh, supplier):
+        raise KeptByTheHouse(f"{fresh.sku} is not supplied by you alone.", productId=fresh.sku)
     fresh.components.exclude(component__in=wanted).delete()
     try:
         with transaction.atomic():

@@ -1,20 +1,89 @@
-"""manage.py load_catalog: a file of products, or of fitments, becomes the catalog."""
+"""manage.py load_catalog: a file of products, or of fitments, becomes the catalog; also ACES and PIES."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from catalog.operations import imports
-from partners import loading
+from django.core.management.base import CommandError, CommandParser
+from tqdm import tqdm
+
+from catalog.models import CatalogImport
+from catalog.operations import imports, plans
+from partners import actors, files, loading
 from partners.actors import Actor
 from partners.load_command import LoadCommand
+from partners.problems import Problem
+
+LISTED_MAX = 1_000
 
 
 class Command(LoadCommand):
     help = (
-        "Creates and revises products from CSV, XLSX or JSON lines with the columns productId, name, brand, "
+        "Creates and revises products from ACES and PIES files (XML, also .gz or .zip), or from CSV, XLSX or JSON lines with the columns productId, name, brand, "
         "productType, parentId, gtin, tracking, shelfLifeDays, warrantyMonths, unit, status, supplierId, supplierCode, "
-        "attributes.<name>; or fitments with productId, make, model, yearFrom, yearTo, engine, position, quantity, "
-        "note. Good rows are applied, refused rows listed; exit code 1 when there is any."
+        "supplierPack, minimumOrderQuantity, orderMultiple, leadTimeDays, leadTimeDeviationDays, cost, currency, "
+        "lastConfirmedOn, asin, brandPart, oe, warrantyPer, warrantyTerms, axes (shade|size), axisValues.<axis>, "
+        "attributes.<name>; or fitments with productId, make, model, yearFrom, yearTo, engine, position, quantity, note. "
+        "Good rows are applied, refused rows listed; exit code 1 when there is any. With --plan nothing is applied: "
+        "the plan is kept, to be looked at, applied (--apply) and taken back (--undo) by its number."
     )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        for action in parser._actions:
+            if action.dest == "file":
+                action.nargs, action.required = "?", False
+        steps = parser.add_mutually_exclusive_group()
+        steps.add_argument("--plan", action="store_true", help="say what each row would do, and keep that as a plan")
+        steps.add_argument("--apply", metavar="NUMBER", help="apply a plan")
+        steps.add_argument("--undo", metavar="NUMBER", help="take an applied import back")
 
     def loader(self, path: Path, actor: Actor) -> loading.Loader:
         return imports.loader_for(path, actor=actor)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        actor = actors.job("load_catalog")
+        number = options["apply"] or options["undo"]
+        if not number and options["file"] is None:
+            raise CommandError("Name a file, or a plan with --apply or --undo.")
+        if not number and not options["plan"]:
+            return super().handle(*args, **options)
+        try:
+            with actors.acting(actor):
+                if not number:
+                    return self.plan(options["file"], actor)
+                plan = CatalogImport.objects.filter(number=number).first()
+                if plan is None:
+                    raise CommandError(f"There is no import {number}.")
+                step = plans.apply if options["apply"] else plans.undo
+                done = step(plan=plan, actor=actor)
+        except Problem as problem:
+            raise CommandError(problem.detail) from problem
+        self.stdout.write(f"{done.number} is {done.get_state_display().lower()}")
+        return None
+
+    def plan(self, path: Path, actor: Actor) -> None:
+        """The summary and the number; rows that are refused, the first thousand of them."""
+        try:
+            encoding, assumed = files.guess_encoding(path)
+            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), imports.FitmentFile)
+        except OSError as error:
+            raise CommandError(f"There is no file {path}.") from error
+        except files.Unreadable as error:
+            raise CommandError(str(error)) from error
+        with tqdm(files.rows(path, encoding=encoding), unit=" rows", disable=None) as rows:
+            plan = plans.plan(
+                rows=rows, kind="fitments" if is_of_fitments else "products", title=path.name, actor=actor
+            )
+        for row in plan.rows.filter(outcome="refused").order_by("id")[:LISTED_MAX]:
+            for field, why in row.reasons:
+                self.stderr.write(f"row {row.number}: {field}: {why}")
+        for note in [assumed, *plan.notes]:
+            if note:
+                self.stdout.write(note)
+        if plan.effects:
+            self.stdout.write(f"felt by stock and orders: {json.dumps(plan.effects)}")
+        self.stdout.write(
+            f"{plan.number} is {plan.get_state_display().lower()}: new {plan.new_count}, changed {plan.changed_count},"
+            f" unchanged {plan.unchanged_count}, refused {plan.refused_count}"
+        )

@@ -1,0 +1,119 @@
+"""Imports that wait are worked on: files read and planned, plans that were started applied."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.utils import timezone
+
+from catalog import queries
+from catalog.models import CatalogImport
+from catalog.operations import imports, plans
+from catalog.operations.plans import CHUNK_ROWS, State, not_from, save
+from partners import actors, files
+from partners.actors import Actor
+from partners.models import Partner
+
+FILE_BYTES_MAX = 50_000_000
+ENDINGS = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".ods", ".jsonl", ".ndjson", ".json")
+
+
+def replan(*, plan: CatalogImport, actor: Actor) -> CatalogImport:
+    """Make a new plan from the rows of this one, held against what is there now. The old one stays as it is.
+
+    Raises IllegalStep (data: status) while this one is being planned or applied.
+    """
+    return plans.work_out(plan=open_again(plan=plan, actor=actor), rows=rows_of(plan=plan), actor=actor)
+
+
+def open_again(*, plan: CatalogImport, actor: Actor) -> CatalogImport:
+    """Begin a plan of the same rows, for whoever works next. Raises as `replan` does."""
+    if plan.state in (State.PLANNING, State.APPLYING):
+        allowed = ["planned", "outdated", "applied", "undone", "refused", "failed"]
+        raise not_from(plan=plan, verb="plan it again", allowed=allowed)
+    return plans.open_plan(
+        kind=plan.kind, title=plan.title, actor=actor, origin=plan.origin, partner=plan.partner,
+        fitment_source=plan.fitment_source, planned_from=plan,
+    )  # fmt: skip
+
+
+def open_file(
+    *, name: str, content: bytes, title: str, actor: Actor, origin: str, partner: Partner | None = None
+) -> CatalogImport:
+    """Take a file in, to be planned by whoever works next; its columns tell whether it is of fitments.
+
+    Raises files.Unreadable for what is no file of ours or longer than 50 MB.
+    """
+    if Path(name).suffix.lower() not in ENDINGS:
+        raise files.Unreadable(
+            f"{Path(name).suffix or 'A file without an ending'} is not read here; send .csv, .xlsx or .jsonl."
+        )
+    if len(content) > FILE_BYTES_MAX:
+        raise files.Unreadable(f"The file is longer than {FILE_BYTES_MAX // 1_000_000} MB; send it in parts.")
+    return plans.open_plan(
+        kind=CatalogImport.Kind.PRODUCTS, title=title or name, actor=actor, origin=origin, partner=partner,
+        file_name=name, file_content=content,
+    )  # fmt: skip
+
+
+def rows_of(*, plan: CatalogImport) -> Iterator[files.Row]:
+    """The rows as they came, read anew page by page."""
+    last = 0
+    while page := list(plan.rows.filter(pk__gt=last).order_by("pk").values_list("pk", "number", "said")[:CHUNK_ROWS]):
+        yield from (files.Row(number, said) for _, number, said in page)
+        last = page[-1][0]
+
+
+def waiting() -> list[CatalogImport]:
+    """Imports somebody should plan or apply now: new ones, and those nobody touched for a while. One query."""
+    return list(queries.imports_waiting(at=timezone.now()))
+
+
+def work_on(*, plan: CatalogImport) -> CatalogImport:
+    """Plan or apply an import that waits, in the name of who asked for it. Called twice, once is enough.
+
+    Raises what `plans.apply` raises, and nothing for a file that cannot be read: that is said in the plan.
+    """
+    actor = actor_of(label=plan.applied_by if plan.state == State.APPLYING else plan.actor)
+    with actors.acting(actor):
+        if plan.state == State.APPLYING:
+            return plans.apply(plan=plan, actor=actor)
+        if plan.file_content is None:
+            return plans.work_out(plan=plan, rows=rows_of(plan=plan.planned_from or plan), actor=actor)
+        return _plan_file(plan, actor)
+
+
+def _plan_file(plan: CatalogImport, actor: Actor) -> CatalogImport:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"import{Path(plan.file_name).suffix.lower()}"
+        path.write_bytes(bytes(plan.file_content or b""))
+        encoding, assumed = files.guess_encoding(path)
+        plan.notes = [assumed] if assumed else []
+        try:
+            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), imports.FitmentFile)
+        except (files.Unreadable, UnicodeError):
+            is_of_fitments = False  # it is refused when it is read
+        plan.kind = CatalogImport.Kind.FITMENTS if is_of_fitments else CatalogImport.Kind.PRODUCTS
+        plan.save(update_fields=["kind", "notes"])
+        return plans.work_out(plan=plan, rows=files.rows(path, encoding=encoding), actor=actor)
+
+
+def fail(*, plan: CatalogImport, reason: str) -> None:
+    """Say that an import cannot be planned or applied for a reason that is none of its rows'."""
+    with transaction.atomic():
+        locked = CatalogImport.objects.lock().get(pk=plan.pk)
+        if locked.state in (State.PLANNING, State.APPLYING):
+            save(plan=locked, state=State.FAILED, reason=reason, file_content=None)
+
+
+def actor_of(*, label: str) -> Actor:
+    """Who had it started, for a worker that acts in their name."""
+    kind, _, name = label.partition(":")
+    if kind == "staff":
+        user = get_user_model().objects.filter(username=name).first()
+        return Actor(kind="staff", label=label, user_id=user.pk if user else None)
+    return Actor(kind="partner" if kind == "partner" else "job", label=label)

@@ -1,0 +1,157 @@
+"""What the catalog's rooms ask of several tables at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+
+from catalog import schemas
+from catalog.models import CatalogImport, ProductType, ProductTypeSchema, RegulatoryNote, Variant
+from catalog.schemas import FieldError, Schemas
+
+# So many products of a type are tried against a schema before it is saved: some tenths of a second.
+TRIED_MAX = 2_000
+NAMED_MAX = 20
+
+
+def newest_schemas(codes: Iterable[str] | None = None) -> Schemas:
+    """The newest schema of these types, or of all. One query."""
+    rows = ProductTypeSchema.objects.order_by("product_type_id", "-version").distinct("product_type_id")
+    if codes is not None:
+        rows = rows.filter(product_type__in=list(codes))
+    found = rows.values_list("product_type", "version", "schema")
+    return Schemas({code: (version, schemas.understood(schema)) for code, version, schema in found})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a schema would refuse of the products there are: of the first so many, how many, and some of them."""
+
+    tried: int
+    is_all: bool
+    failing: int
+    named: list[tuple[str, list[FieldError]]]
+
+
+def try_schema(*, code: str, schema: Mapping[str, Any]) -> Trial:
+    """Check a type's products (the youngest first) against a schema. One query, at most 2,001 rows."""
+    validator = schemas.understood(schema)
+    rows = (
+        Variant.objects.filter(product_type=code).order_by("-pk").values_list("sku", "attributes", "is_parent", "axes")
+    )
+    found = list(rows[: TRIED_MAX + 1])
+    wrong = [
+        (sku, errors)
+        for sku, attributes, is_parent, axes in islice(found, TRIED_MAX)
+        if (errors := validator.errors_of(attributes, is_parent=is_parent or bool(axes)))
+    ]
+    return Trial(
+        tried=min(len(found), TRIED_MAX), is_all=len(found) <= TRIED_MAX, failing=len(wrong), named=wrong[:NAMED_MAX]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warranty:
+    """How long, for what, and in which words."""
+
+    months: int
+    per: str
+    terms: str
+    said_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compliance:
+    """What counts for a product on a day: its own words first, then those of its type."""
+
+    shelf_life_days: int | None
+    requires_batch: bool
+    requires_expiry: bool
+    warranty: Warranty | None
+    notes: list[RegulatoryNote]
+
+
+def compliance_of(variant: Variant, *, on: date, jurisdiction: str = "") -> Compliance:
+    """What counts for a product whose type is at hand. One query, at most as many notes as both may have.
+
+    With a `jurisdiction`, the notes of that place, of what it is part of, and of everywhere.
+    """
+    kind = variant.product_type
+    notes = RegulatoryNote.objects.valid(on).filter(Q(variant=variant) | Q(product_type=kind))
+    if jurisdiction:
+        places = {"", jurisdiction, jurisdiction.partition("-")[0]}
+        notes = notes.filter(jurisdiction__in=places)
+    return Compliance(
+        shelf_life_days=kind.shelf_life_days if variant.shelf_life_days is None else variant.shelf_life_days,
+        requires_batch=kind.requires_batch,
+        requires_expiry=kind.requires_expiry,
+        warranty=warranty_of(variant, kind),
+        notes=list(notes),
+    )
+
+
+def warranty_of(variant: Variant, kind: ProductType) -> Warranty | None:
+    """The product's own terms where it names months, else its type's; none where neither does. Pure."""
+    for said_by, one in (("product", variant), ("productType", kind)):
+        if one.warranty_months is not None:
+            return Warranty(
+                months=one.warranty_months, per=one.warranty_per or "unit", terms=one.warranty_terms, said_by=said_by
+            )
+    return None
+
+
+# A worker that touched nothing for so long is taken for dead; each chunk of rows is a touch.
+LEFT_SECONDS = 120
+WAITING_MAX = 20
+
+
+def import_counts(*, plan_id: int) -> dict[str, int]:
+    """How many rows of an import end how. One query over its own index."""
+    rows = CatalogImport.objects.filter(pk=plan_id).values_list("rows__outcome").annotate(Count("rows"))
+    found = {outcome: count for outcome, count in rows if outcome}
+    return {name: found.get(name, 0) for name in ("new", "changed", "unchanged", "refused")}
+
+
+EFFECTS = """
+    SELECT field, told.key, sum(told.value::bigint), count(*) FROM catalog_catalogimportrow row,
+           jsonb_object_keys(row.after) field, jsonb_each_text(row.effects) told
+     WHERE row.plan_id = %s AND row.outcome = 'changed' AND row.effects <> '{}' AND field = ANY(%s)
+     GROUP BY field, told.key ORDER BY field, told.key
+"""
+NEW_TYPES = """
+    SELECT DISTINCT after->>'product_type_id' FROM catalog_catalogimportrow
+     WHERE plan_id = %s AND outcome IN ('new', 'changed') AND after ? 'product_type_id'
+       AND NOT EXISTS (SELECT FROM catalog_producttype WHERE code = after->>'product_type_id')
+"""
+
+
+def import_effects(*, plan_id: int, felt: list[str]) -> dict[str, dict[str, int]]:
+    """What is on hand, reserved, ordered of products whose `felt` fields change: field → what → how many. One query."""
+    found: dict[str, dict[str, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(EFFECTS, [plan_id, felt])
+        for field, what, total, rows in cursor.fetchall():
+            told = found.setdefault(field, {"products": 0})
+            told[what] = int(total)
+            told["products"] = max(told["products"], rows)
+    return found
+
+
+def import_new_types(*, plan_id: int) -> list[str]:
+    """Types the rows name that nobody has registered. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEW_TYPES, [plan_id])
+        return [code for (code,) in cursor.fetchall()]
+
+
+def imports_waiting(*, at: datetime) -> QuerySet[CatalogImport]:
+    """Imports to plan or apply that nobody works on, the oldest first. One query, index catalog_import_at_work."""
+    left = Q(touched_at=None) | Q(touched_at__lt=at - timedelta(seconds=LEFT_SECONDS))
+    rows = CatalogImport.objects.filter(left, state__in=["planning", "applying"]).defer("file_content")
+    return rows.order_by("pk")[:WAITING_MAX]
