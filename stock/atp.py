@@ -22,7 +22,7 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -126,6 +126,9 @@ class Rules:
         _refuse_negative(**{f"the guarantee of {channel}": units for channel, units in self.guarantees.items()})
 
 
+Steps = list[tuple[date, int]]
+
+
 class Term(NamedTuple):
     """One line of the explanation; negative where it takes away. (A tuple, since there are some for each level.)"""
 
@@ -158,6 +161,9 @@ class Answer:
     """Units already promised for which there is no supply in time; kept back from what is left."""
     terms_now: Callable[[], list[Term]] = field(repr=False, compare=False)
     """Writes the terms out, when somebody wants to read them."""
+    dated_by_node: Callable[[int], dict[str, Steps]] = field(repr=False, compare=False)
+    """What each node alone could promise from each day on, to who wants so many more days of remaining shelf life:
+    those the goods travel. Computed when asked."""
     coming: list[Term] = field(default_factory=list)
     """What arrives after the day, until the last day looked at: for the reader, not part of the sum."""
 
@@ -241,6 +247,7 @@ def available_to_promise(
         backorder=backorder,
         short=short,
         terms_now=lambda: terms,
+        dated_by_node=lambda more_days: _dated_by_node(supplies, demands, rules, today, until, more_days),
         coming=_coming(supplies, day, until),
     )
 
@@ -264,6 +271,8 @@ def _plain(supplies: Sequence[Supply], today: date, day: date, until: date) -> A
     return Answer(
         day=day, until=until, by_date=[(today, total)], by_node=by_node, backorder=0, short=0,
         terms_now=lambda: _terms_of_supplies(supplies, day, 0),
+        # Nothing here grows too old within the horizon; what does soon after is not worth a closer look.
+        dated_by_node=lambda more_days: {node: [(today, units)] for node, units in by_node.items()},
     )  # fmt: skip
 
 
@@ -372,6 +381,25 @@ def _by_node(
             if node in nodes:
                 nodes[node] = max(0, min(most, units))
     return nodes
+
+
+def _dated_by_node(
+    supplies: Sequence[Supply], demands: Sequence[Demand], rules: Rules, today: date, until: date, more_days: int
+) -> dict[str, Steps]:
+    """`_by_node` for each day on which anything changes, a day being named only where the node's figure changes."""
+    rules = replace(rules, minimum_days=rules.minimum_days + more_days)
+    parts = _parts(supplies, _bucketed(demands, today), rules, today, until)
+    short, held = sum(part.short for part in parts), _held(demands, rules)
+    found: dict[str, Steps] = {}
+    for step in sorted({today, *(step for part in parts for step in part.later_steps)}):
+        standings = [part.standing(step) for part in parts]
+        left = max(0, sum(standing.free for standing in standings) - short)
+        left += sum(term.quantity for term in _withheld(left, rules, held)[0])
+        for node, units in _by_node(supplies, parts, standings, step, left).items():
+            steps = found.setdefault(node, [])
+            if not steps or steps[-1][1] != units:
+                steps.append((step, units))
+    return found
 
 
 def _later_steps(windows: Iterable[tuple[date, date]], today: date, until: date) -> list[date]:

@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from django.db import connection
 
 from catalog.models import KitComponent, Variant
+from partners import prepared
 from partners.models import Partner
-from stock import atp, prepared
-from stock.atp import Answer, Supply
+from stock import atp
+from stock.atp import Answer, Rules, Supply
 from stock.models.level import FROM_SQL
 from stock.models.ownership import GRANTED_SQL
 from stock.rules import Rule, held_by, named, rules_for
@@ -82,43 +82,40 @@ def available(
     variant_ids: Iterable[int],
     asker: Asker,
     needed_by: date | None = None,
-    warehouse_codes: Sequence[str] | None = None,
+    rules: Mapping[int, Rules] | None = None,
 ) -> dict[int, Answer]:
-    """What can be promised of each SKU, with its terms. Two queries; four where rules count.
+    """What can be promised of each SKU, with its terms. Three queries; five where rules count.
 
-    Index level_one_per_place. Kits have no stock of their own; see `available_kits`.
+    `rules` are those of `rules_counting` where they were looked up already. Index level_one_per_place. Kits
+    have no stock of their own; see `available_kit`.
     """
     ids = sorted(set(variant_ids))
-    supplies = _supplies(ids, asker, warehouse_codes)
-    counting = rules_of(ids)
-    held = _held(ids) if any(rule.kind in {"guarantee", "cap", "oversell"} for rule in counting) else {}
-    types = dict(Variant.objects.filter(pk__in=ids).values_list("pk", "product_type")) if counting else {}
-    code = asker.partner.code if asker.partner else ""
-    answers = {}
-    for variant_id in ids:
-        rules = None
-        if counting:
-            rules = rules_for(
-                counting, variant_id=variant_id, product_type=types.get(variant_id, ""), channel=asker.channel,
-                partner_code=code, held=held.get(variant_id, {}),
-            )  # fmt: skip
-        answers[variant_id] = atp.available_to_promise(
-            supplies=supplies.get(variant_id, ()), rules=rules, today=asker.today, needed_by=needed_by
+    supplies = _supplies(ids, asker)
+    counting = rules_counting(variant_ids=ids, asker=asker) if rules is None else rules
+    return {
+        variant_id: atp.available_to_promise(
+            supplies=supplies.get(variant_id, ()),
+            rules=counting.get(variant_id),
+            today=asker.today,
+            needed_by=needed_by,
         )
-    return answers
+        for variant_id in ids
+    }
 
 
-def minimum_days(*, variant_ids: Iterable[int], asker: Asker) -> dict[int, int]:
-    """The remaining shelf life each product must have for this caller. Two queries."""
+def rules_counting(*, variant_ids: Iterable[int], asker: Asker) -> dict[int, Rules]:
+    """What counts for each product when this caller asks; empty where no rule does. At most three queries."""
     ids = sorted(set(variant_ids))
-    counting = [rule for rule in rules_of(ids) if rule.kind == "shelfLife"]
-    types = dict(Variant.objects.filter(pk__in=ids).values_list("pk", "product_type")) if counting else {}
-    code = asker.partner.code if asker.partner else ""
+    found = rules_of(ids)
+    if not found:
+        return {}
+    held = _held(ids) if any(rule.kind in {"guarantee", "cap", "oversell"} for rule in found) else {}
+    types = dict(Variant.objects.filter(pk__in=ids).values_list("pk", "product_type"))
     return {
         variant_id: rules_for(
-            counting, variant_id=variant_id, product_type=types.get(variant_id, ""), channel=asker.channel,
-            partner_code=code, held={},
-        ).minimum_days
+            found, variant_id=variant_id, product_type=types.get(variant_id, ""), channel=asker.channel,
+            partner_code=asker.partner.code if asker.partner else "", held=held.get(variant_id, {}),
+        )
         for variant_id in ids
     }  # fmt: skip
 
@@ -182,11 +179,9 @@ def rules_of(variant_ids: list[int]) -> list[Rule]:
     ]  # fmt: skip
 
 
-def _supplies(ids: list[int], asker: Asker, warehouse_codes: Sequence[str] | None) -> dict[int, list[Supply]]:
+def _supplies(ids: list[int], asker: Asker) -> dict[int, list[Supply]]:
     partner_id = asker.partner.pk if asker.partner else None
     codes = asker.granted
-    if warehouse_codes is not None:
-        codes = [code for code in warehouse_codes if codes is None or code in codes]
     today = asker.today
     found: dict[int, list[Supply]] = defaultdict(list)
     rows = prepared.fetch(SUPPLIES, [today, asker.at, prepared.bigints(ids), partner_id, partner_id, codes, codes])
@@ -220,7 +215,7 @@ def _held(ids: list[int]) -> dict[int, dict[str, int]]:
     return {variant_id: held_by(rows) for variant_id, rows in units.items()}
 
 
-def limits(answers: Mapping[int, Answer]) -> dict[tuple[int, str], Any]:
+def limits(answers: Mapping[int, Answer]) -> dict[tuple[int, str], int]:
     """How far a reservation may go: of each variant in all, and at each node."""
     found: dict[tuple[int, str], int] = {}
     for variant_id, answer in answers.items():

@@ -15,13 +15,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from catalog.models import Variant
-from partners import actors
+from partners import actors, prepared
 from partners.actors import Actor
 from partners.problems import InvalidInput, Problem
-from stock import prepared, serials
+from stock import serials
 from stock.models import Location, Movement
 
 ON_HAND_MAX = 10**15
@@ -217,8 +217,13 @@ class Claim:
     def columns(self) -> list[Any]:
         return [
             self.public_id, self.partner_id, self.reference, self.channel, self.fingerprint, self.seconds,
-            self.actor.label, self.at,
         ]  # fmt: skip
+
+
+class PickGone(Exception):
+    """What was picked went to somebody else, or off sale, before it was locked."""
+
+    sqlstate = "BS001"
 
 
 def claim(headers: Sequence[Claim]) -> dict[UUID, tuple[int, datetime | None]]:
@@ -228,7 +233,8 @@ def claim(headers: Sequence[Claim]) -> dict[UUID, tuple[int, datetime | None]]:
     """
     if not headers:
         return {}
-    columns = [list(column) for column in zip(*(header.columns for header in headers), strict=True)]
+    rows_of_headers = ([*header.columns, header.actor.label, header.at] for header in headers)
+    columns = [list(column) for column in zip(*rows_of_headers, strict=True)]
     rows = prepared.fetch(
         """
         INSERT INTO stock_reservation
@@ -246,48 +252,63 @@ def claim(headers: Sequence[Claim]) -> dict[UUID, tuple[int, datetime | None]]:
     return {public_id: (made_id, expires_at) for public_id, made_id, expires_at in rows}
 
 
-def keep(lines: Sequence[NewLine], *, reservation_ids: Sequence[int], actor: Actor, at: datetime) -> list[int] | None:
-    """Write the lines of claimed reservations (one id for each line) and reserve what they pick.
+def keep(lines: Sequence[NewLine], *, reservation_ids: Sequence[int], actor: Actor, at: datetime) -> list[int]:
+    """Write the lines of claimed reservations and reserve what they pick; the lines' ids, in their order.
 
-    Locks the levels in id order and looks again; returns the lines' ids, or None when some pick no longer
-    stands, and then nothing was written.
+    Locks the levels in id order as it changes them, and looks again. Raises PickGone where some pick no longer
+    stands; the transaction has to be rolled back then.
     """
-    [(line_ids,)] = prepared.fetch(
+    [(line_ids,)] = _kept(
         f"SELECT stock_keep(%s::bigint[], {LINES_SQL}, %s, %s, %s)",
-        [
-            prepared.bigints(reservation_ids), *_columns(lines), actor.label, actors.current_request_id(), at,
-        ],
-    )  # fmt: skip
+        [prepared.bigints(reservation_ids), *_columns(lines), actor.label, actors.current_request_id(), at],
+    )
     return line_ids  # type: ignore[no-any-return]
 
 
+RESERVE_ONE = (
+    "SELECT made_id, made_until FROM stock_reserve_one("
+    "%s, %s, %s, %s, %s, %s, %s::bigint, %s, %s::bigint, %s::text[], %s, %s, %s)"
+)
+RESERVE_MANY = (
+    "SELECT made_id, made_until FROM stock_reserve("
+    "%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s, %s, %s)"
+)
+
+
 def reserve(
-    header: Claim,
-    *,
-    variant_ids: Iterable[int],
-    warehouse_codes: Iterable[str],
-    quantities: Iterable[int],
-    granted_warehouses: list[str] | None,
+    header: Claim, lines: Sequence[tuple[int, str, int]], *, granted_warehouses: list[str] | None
 ) -> tuple[int, datetime | None] | None:
     """Claim, look, lock, look again and write in one statement, where one level fills each line.
 
-    The reservation's id and end; or None where it is not that plain, and nothing was written.
+    A line is a variant's id, a warehouse ("" for any) and a quantity. Answers the reservation's id and end; or
+    None where it is not that plain: nothing was written, and within a transaction that is to be taken back to
+    where it was before.
     """
-    [row] = prepared.fetch(
-        "SELECT made_id, made_until FROM stock_reserve("
-        "%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s, %s, %s)",
-        [
-            *header.columns[:-2],
-            prepared.bigints(variant_ids),
-            list(warehouse_codes),
-            prepared.bigints(quantities),
-            granted_warehouses,
-            header.actor.label,
-            actors.current_request_id(),
-            header.at,
-        ],
-    )
-    return None if row[0] is None else (row[0], row[1])
+    what: Sequence[Any] = lines[0]
+    statement = RESERVE_ONE
+    if len(lines) > 1:
+        variant_ids, warehouse_codes, quantities = zip(*lines, strict=True)
+        what = prepared.bigints(variant_ids), list(warehouse_codes), prepared.bigints(quantities)
+        statement = RESERVE_MANY
+    try:
+        [(made_id, made_until)] = _kept(
+            statement,
+            [
+                *header.columns, *what, granted_warehouses, header.actor.label, actors.current_request_id(), header.at,
+            ],
+        )  # fmt: skip
+    except PickGone:
+        return None
+    return None if made_id is None else (made_id, made_until)
+
+
+def _kept(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    try:
+        return prepared.fetch(statement, parameters)
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == PickGone.sqlstate:
+            raise PickGone from error
+        raise
 
 
 LINES_SQL = "%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]"
@@ -296,9 +317,10 @@ LINES_SQL = "%s::bigint[], %s::text[], %s::bigint[], %s::int[], %s::int[], %s::b
 def _columns(lines: Sequence[NewLine]) -> list[Any]:
     """Lines and picks as the arrays the functions take; places count from one, as PostgreSQL's do."""
     picks = [(place, *pick) for place, line in enumerate(lines, 1) for pick in line.picks]
-    levels: dict[int, int] = defaultdict(int)
+    demand: dict[int, int] = defaultdict(int)
     for _, level_id, quantity in picks:
-        levels[level_id] += quantity
+        demand[level_id] += quantity
+    levels = sorted(demand)
     return [
         prepared.bigints(line.variant_id for line in lines),
         [line.warehouse_code for line in lines],
@@ -306,7 +328,7 @@ def _columns(lines: Sequence[NewLine]) -> list[Any]:
         prepared.bigints(None if line.kit_line is None else line.kit_line + 1 for line in lines),
         *(prepared.bigints(pick[column] for pick in picks) for column in range(3)),
         prepared.bigints(levels),
-        prepared.bigints(levels.values()),
+        prepared.bigints(demand[level_id] for level_id in levels),
     ]
 
 

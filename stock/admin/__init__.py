@@ -2,6 +2,7 @@
 
 from stock.admin import (
     counts,
+    finder,
     holds,
     inbound,
     ledger,
@@ -17,6 +18,7 @@ from stock.admin import (
 
 __all__ = [
     "counts",
+    "finder",
     "holds",
     "inbound",
     "ledger",

@@ -18,7 +18,10 @@ from stock.admin.search import find, named
 from stock.models import Inbound
 
 # The lists of the documents that tell of supply; each is found there by its number.
-DOCUMENTS = {Inbound.Kind.TRANSFER: "admin:stock_transfer_changelist"}
+DOCUMENTS = {
+    Inbound.Kind.TRANSFER: "admin:stock_transfer_changelist",
+    Inbound.Kind.PURCHASE_ORDER: "admin:orders_purchaseorder_changelist",
+}
 
 
 @admin.register(Inbound)

@@ -21,8 +21,6 @@ class OwnerGrantAdmin(ChoosingAdmin):
     search_fields = ("owner__code__holds", "partner__code__holds")
     search_help_text = "An owner's or a partner's code"
     autocomplete_fields = ("owner", "partner")
-    show_full_result_count = False
-    list_per_page = 50
 
     @display(description="To")
     def to(self, grant: OwnerGrant) -> str:

@@ -111,7 +111,7 @@ class PromiseRuleAdmin(TracedAdmin):
     list_filter = ("kind", "warehouse")
     search_fields = ("variant__sku__holds", "channel__holds", "partner__code__holds")
     search_help_text = "SKU, channel or partner code"
-    autocomplete_fields = ("variant", "product_type", "partner")
+    autocomplete_fields = ("variant", "product_type", "warehouse", "partner")
     fieldsets = (
         (None, {"fields": ("kind", ("units", "percent"))}),
         ("Of what", {"fields": (("variant", "product_type"), "warehouse")}),

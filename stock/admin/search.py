@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from catalog import search
 from catalog.models import Variant
 from stock.models import Batch
 
@@ -27,11 +28,9 @@ def find(queryset: Any, words: str, *others: Q) -> Any:
 
 
 def variants_named(words: str) -> list[int]:
-    """The products whose SKU or name holds all of the words. One query."""
-    variants = Variant.objects.all()
-    for word in words.split():
-        variants = variants.filter(Q(sku__holds=word) | Q(name__holds=word))
-    return list(variants.order_by().values_list("pk", flat=True)[:FOUND_MAX])
+    """The products the words find, near ones only where there are no better. Two queries."""
+    hits = search.find(words, most=FOUND_MAX)
+    return [hit.variant_id for hit in hits if not hit.is_near] or [hit.variant_id for hit in hits]
 
 
 def named(variant: Variant) -> list[str]:

@@ -30,6 +30,7 @@ class LocationInline(TabularInline):
 
 @admin.register(Warehouse)
 class WarehouseAdmin(TracedAdmin):
+    is_short = True
     list_display = ("code", "name", "city", "country", "time_zone", "operator", "is_active")
     list_select_related = ("operator",)
     search_fields = ("code__holds", "name__holds")

@@ -14,9 +14,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog import interchange
 from catalog.models import Equivalent, KitComponent, Variant
 from partners.api.doors import Door
 from partners.api.fields import Quantity, Text
+from partners.disclosure import Rule
+from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import availability
 from stock.atp import HORIZON_DAYS, Answer, Term
@@ -120,6 +123,42 @@ class Found:
         return self.answers[variant_id]
 
 
+def look(
+    variants: Iterable[Variant], asker: Asker, *, partner: Partner, needed_by: date | None, with_equivalents: bool
+) -> Found:
+    """Everything in a handful of queries, whatever the number of products."""
+    skus = {variant.pk: variant.sku for variant in variants}
+    equivalents: dict[int, list[tuple[Variant, str]]] = defaultdict(list)
+    if with_equivalents:
+        rows = interchange.instead_of(variant_ids=list(skus), on=needed_by or asker.today)
+        others = Variant.objects.for_partner(partner).stocked().filter(status=Variant.Status.ACTIVE)
+        by_id = others.in_bulk({row.other_id for row in rows})
+        for row in rows:
+            if row.other_id in by_id:
+                equivalents[row.variant_id].append((by_id[row.other_id], row.relation))
+    wanted = set(skus) | {variant.pk for others in equivalents.values() for variant, _ in others}
+    kits: dict[int, list[KitComponent]] = defaultdict(list)
+    for part in KitComponent.objects.filter(kit__in=wanted).select_related("component").order_by("id"):
+        kits[part.kit_id].append(part)
+        skus[part.component_id] = part.component.sku
+    parts = {part.component_id for found in kits.values() for part in found}
+    answers = availability.available(variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=needed_by)
+    return Found(answers=answers, kits=dict(kits), skus=skus, equivalents=equivalents)
+
+
+def told(answer: Answer | KitAnswer, quantity: int, rule: Rule) -> dict[str, Any]:
+    """What is said of one product, as far as the caller's disclosure goes."""
+    said = rule.tell(answer.available)
+    is_available = answer.available >= quantity
+    return {
+        # Below the disclosed bound the plain answer must not be a way to ask for the exact number.
+        "isAvailable": is_available if rule.is_exact else quantity <= max(said.quantity or 0, 1) and is_available,
+        "availableQuantity": said.quantity,
+        "availability": said.label,
+        "earliestDate": answer.earliest(quantity) if rule.is_exact else None,
+    }
+
+
 class Availability(Door):
     """What can be promised."""
 
@@ -144,36 +183,14 @@ class Availability(Door):
             raise InvalidInput.of(unknown)
         at = timezone.now()
         asker = Asker(partner=self.partner, channel=fields["channel"], at=at)
-        found = self.look(variants.values(), asker, fields)
+        found = look(
+            variants.values(), asker, partner=self.partner, needed_by=fields["needed_by"],
+            with_equivalents=fields["includeEquivalents"],
+        )  # fmt: skip
         lines = [
             self.line(asked, variants[asked["sku"]], found, explain=fields["explain"]) for asked in fields["lines"]
         ]
         return Response({"lines": lines, "asOf": at.isoformat().replace("+00:00", "Z")})
-
-    def look(self, variants: Iterable[Variant], asker: Asker, fields: dict[str, Any]) -> Found:
-        """Everything in a handful of queries, whatever the number of lines."""
-        skus = {variant.pk: variant.sku for variant in variants}
-        equivalents: dict[int, list[tuple[Variant, str]]] = defaultdict(list)
-        if fields["includeEquivalents"]:
-            rows = Equivalent.objects.of(list(skus), on=fields["needed_by"] or asker.today)
-            others = Variant.objects.for_partner(self.partner).stocked().filter(status=Variant.Status.ACTIVE)
-            pairs = [(row.variant_id, row.other_id, row.relation) for row in rows]
-            by_id = others.in_bulk({one for pair in pairs for one in pair[:2]})
-            for one, other, relation in pairs:
-                if one in skus and other in by_id:
-                    equivalents[one].append((by_id[other], relation))
-                if relation == Equivalent.Relation.INTERCHANGEABLE and other in skus and one in by_id:
-                    equivalents[other].append((by_id[one], relation))
-        wanted = set(skus) | {variant.pk for others in equivalents.values() for variant, _ in others}
-        kits: dict[int, list[KitComponent]] = defaultdict(list)
-        for part in KitComponent.objects.filter(kit__in=wanted).select_related("component").order_by("id"):
-            kits[part.kit_id].append(part)
-            skus[part.component_id] = part.component.sku
-        parts = {part.component_id for found in kits.values() for part in found}
-        answers = availability.available(
-            variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=fields["needed_by"]
-        )
-        return Found(answers=answers, kits=dict(kits), skus=skus, equivalents=equivalents)
 
     def line(self, asked: dict[str, Any], variant: Variant, found: Found, *, explain: bool) -> dict[str, Any]:
         rule = self.partner.disclosure_rule
@@ -182,7 +199,7 @@ class Availability(Door):
         return {
             "productId": asked["sku"],
             "quantity": asked["quantity"],
-            **self.told(answer, asked["quantity"]),
+            **told(answer, asked["quantity"], rule),
             "backorderQuantity": answer.backorder if is_told and isinstance(answer, Answer) else 0,
             "byDate": self.by_date(answer),
             "byWarehouse": [
@@ -196,22 +213,10 @@ class Availability(Door):
                 {
                     "productId": other.sku,
                     "relation": relation,
-                    **self.told(found.answer(other.pk), asked["quantity"]),
+                    **told(found.answer(other.pk), asked["quantity"], rule),
                 }
                 for other, relation in found.equivalents.get(variant.pk, [])
             ],
-        }
-
-    def told(self, answer: Answer | KitAnswer, quantity: int) -> dict[str, Any]:
-        rule = self.partner.disclosure_rule
-        told = rule.tell(answer.available)
-        is_available = answer.available >= quantity
-        return {
-            # Below the disclosed bound the plain answer must not be a way to ask for the exact number.
-            "isAvailable": is_available if rule.is_exact else quantity <= max(told.quantity or 0, 1) and is_available,
-            "availableQuantity": told.quantity,
-            "availability": told.label,
-            "earliestDate": answer.earliest(quantity) if rule.is_exact else None,
         }
 
     def by_date(self, answer: Answer | KitAnswer) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from partners.together import together
+
 
 class Migration(migrations.Migration):
 
@@ -20,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='Location',
             fields=[
@@ -350,4 +352,4 @@ class Migration(migrations.Migration):
             model_name='location',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('id__gt', 0), ('kind', 'bin')), models.Q(models.Q(('kind', 'bin'), _negated=True), ('id__lt', 0)), _connector='OR'), name='location_virtual_id_negative'),
         ),
-    ]
+    ])

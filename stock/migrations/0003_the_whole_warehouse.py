@@ -8,6 +8,8 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
 
+from partners.together import together
+
 
 class Migration(migrations.Migration):
 
@@ -18,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
-    operations = [
+    operations = together([
         migrations.CreateModel(
             name='Count',
             fields=[
@@ -713,4 +715,4 @@ class Migration(migrations.Migration):
             model_name='transferline',
             constraint=models.CheckConstraint(condition=models.Q(('lost', 0), ('dispatched__gte', django.db.models.expressions.CombinedExpression(models.F('arrived'), '+', models.F('lost'))), _connector='OR'), name='transfer_line_lost_was_sent'),
         ),
-    ]
+    ])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from django.db import connection
 from django.db.models import F
 
 from catalog.models import Variant
@@ -166,8 +167,17 @@ def take(*, departure: Departure, held: Container[int], actor: Actor, at: dateti
 
 def use(picks: Iterable[Pick]) -> None:
     """These units of the allocations are gone; what is promised is that much less."""
+    used: Counter[int] = Counter()
     for pick in picks:
-        Allocation.objects.filter(pk=pick.row.pk).update(consumed=F("consumed") + pick.quantity)
+        used[pick.row.pk] += pick.quantity
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE stock_allocation kept SET consumed = kept.consumed + used.quantity
+              FROM unnest(%s::bigint[], %s::bigint[]) AS used (id, quantity) WHERE kept.id = used.id
+            """,
+            [list(used), list(used.values())],
+        )
 
 
 def leave(*, picks: Sequence[Pick], reference: str, actor: Actor, at: datetime) -> None:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from catalog.models import Variant
+from catalog.models import ProductType, Variant
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
@@ -73,7 +73,7 @@ def book(
     `condition`; every other movement has its own. Locks the levels it touches.
 
     Raises ledger.NotEnoughOnHand when less lies there, InvalidInput for a batch that does not fit the
-    variant's tracking, for a retired reason, and for units in transit booked by hand under the number of a
+    variant's tracking, for a receipt without the expiry date the product's type demands, for a retired reason, and for units in transit booked by hand under the number of a
     transfer (the document would not know of them), blocks.BatchBlocked for a lift of a batch that is held,
     and what the serial numbers' list refuses. Twice books twice: a booking is what happened.
     """
@@ -86,6 +86,8 @@ def book(
         actor=actor,
         supplier=supplier,
     )
+    if kind == Kind.RECEIPT and batch is not None and batch.expires_on is None:
+        _check_expiry_may_be_missing(variant)
     if condition != SELLABLE and kind not in (Kind.ADJUSTMENT, Kind.WRITE_OFF):
         raise InvalidInput.at("condition", "Only an adjustment or a write-off names the condition of its units.")
     bin_ = location or warehouses.default_location(warehouse)
@@ -164,6 +166,11 @@ def set_level(
         actor=actor,
         at=at,
     )
+
+
+def _check_expiry_may_be_missing(variant: Variant) -> None:
+    if ProductType.objects.filter(pk=variant.product_type_id, requires_expiry=True).exists():
+        raise InvalidInput.at("expirationDate", f"{variant.sku} is received with its expiry date only; say which.")
 
 
 def _listed_reason(kind: str, words: str) -> Reason | None:

@@ -115,7 +115,7 @@ class Desk:
 
         Raises InsufficientStock unless the wish is content with less; it has taken nothing then.
         """
-        offers, limits = self._ruled(wish) if self.has_rules else (self._free(wish), {})
+        offers, limits = self.offers(wish)
         plans = iter(
             allocation.allocate(
                 [row.demand for row in rows if not row.is_kit], offers, limits=limits, taken=self._taken
@@ -131,6 +131,10 @@ class Desk:
             self._taken[pick.level_id] += pick.quantity
         return decided
 
+    def offers(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
+        """What may be picked, and how far: by variant and warehouse, with the warehouse "" in all."""
+        return self._ruled(wish) if self.has_rules else (self._free(wish), {})
+
     def _free(self, wish: Wish) -> list[queries.Offer]:
         """What this partner may be promised; the same for all its wishes."""
         partner_id = wish.partner.pk if wish.partner else None
@@ -139,12 +143,13 @@ class Desk:
         return self._offers[partner_id]
 
     def _ruled(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
-        """What may be picked, and how far: the same answer of availability that a partner gets."""
+        """The same answer of availability that a partner gets."""
         asker = availability.Asker(partner=wish.partner, channel=wish.header.channel, at=wish.header.at)
-        answers = availability.available(variant_ids=self.variant_ids, asker=asker)
+        rules = availability.rules_counting(variant_ids=self.variant_ids, asker=asker)
+        answers = availability.available(variant_ids=self.variant_ids, asker=asker, rules=rules)
         days: dict[int, list[int]] = defaultdict(list)
-        for variant_id, minimum_days in availability.minimum_days(variant_ids=self.variant_ids, asker=asker).items():
-            days[minimum_days].append(variant_id)
+        for variant_id in self.variant_ids:
+            days[rules[variant_id].minimum_days if variant_id in rules else 0].append(variant_id)
         offers = [offer for minimum_days, ids in days.items() for offer in self._look(ids, wish, minimum_days)]
         return offers, availability.limits(answers)
 

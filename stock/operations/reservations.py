@@ -134,9 +134,7 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
     before = transaction.savepoint_create() if connection.in_atomic_block else None
     made = ledger.reserve(
         wish.header,
-        variant_ids=(line.variant.pk for line in wish.wanted),
-        warehouse_codes=(line.warehouse_code for line in wish.wanted),
-        quantities=(line.quantity for line in wish.wanted),
+        [(line.variant.pk, line.warehouse_code, line.quantity) for line in wish.wanted],
         granted_warehouses=wish.partner.granted_warehouses if wish.partner else None,
     )
     if made is None and before is not None:
@@ -166,13 +164,13 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
             outcomes[place] = _as_made(header, *claimed), True
             continue
         try:
-            earlier, is_run_out = _standing(header)
+            standing, is_ours = _standing(header)
         except Problem as refusal:
             outcomes[place] = refusal
             continue
-        outcomes[place] = earlier, is_run_out
-        if is_run_out:
-            run_out[place] = earlier
+        outcomes[place] = standing, is_ours
+        if is_ours and standing.public_id != header.public_id:
+            run_out[place] = standing
     new = [place for place in range(len(wishes)) if not isinstance(found := outcomes[place], Problem) and found[1]]
     kits = promising.kits_among(wishes[place] for place in new)
     rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in new}
@@ -210,18 +208,27 @@ class _Kept:
     def write(self, header: ledger.Claim) -> None:
         if self.refused:
             Reservation.objects.filter(pk__in=self.refused).delete()
-        if self.lines and not ledger.keep(
-            self.lines, reservation_ids=self.reservation_ids, actor=header.actor, at=header.at
-        ):
-            raise InsufficientStock("What was picked went off sale at that moment. Ask again.", shortages=[])
+        if self.lines:
+            keep(self.lines, reservation_ids=self.reservation_ids, actor=header.actor, at=header.at)
         self.lines, self.reservation_ids, self.refused = [], [], []
 
 
-def _standing(header: ledger.Claim) -> tuple[Reservation, bool]:
-    """The reservation that has the reference, locked, and whether it has run out. Raises ReferenceReused.
+def keep(lines: Sequence[ledger.NewLine], *, reservation_ids: Sequence[int], actor: Actor, at: datetime) -> list[int]:
+    """Write lines of reservations the caller holds, and reserve what they pick; the lines' ids, in their order.
 
-    One that has run out and is not swept yet is answered as it is: its levels are locked together with those
-    of the wish, and only then does it end.
+    Raises InsufficientStock where a pick went off sale meanwhile; all is undone then.
+    """
+    try:
+        return ledger.keep(lines, reservation_ids=reservation_ids, actor=actor, at=at)
+    except ledger.PickGone as error:
+        raise InsufficientStock("What was picked went off sale at that moment. Ask again.", shortages=[]) from error
+
+
+def _standing(header: ledger.Claim) -> tuple[Reservation, bool]:
+    """The reservation that has the reference, locked, and whether the wish may have it. Raises ReferenceReused.
+
+    It may where the earlier one has run out and is not swept yet, which is answered as it is (its levels are
+    locked together with those of the wish, and only then does it end), and where it was claimed just now.
     """
     while True:
         living = Reservation.objects.lock().filter(
@@ -251,9 +258,7 @@ def _variants_of(kept: Collection[Reservation]) -> set[int]:
 
 def _take_name_over(header: ledger.Claim, earlier: Reservation, held: Iterable[int]) -> Reservation:
     """End what has run out, and claim its reference: whoever else wants it waits for the one we hold."""
-    if earlier.public_id == header.public_id:
-        return earlier  # claimed just now
-    _expire(earlier, held=held, actor=header.actor, at=header.at)
+    _expire([earlier], held=held, actor=header.actor, at=header.at)
     return _as_made(header, *ledger.claim([header])[header.public_id])
 
 
@@ -312,7 +317,7 @@ def commit(
     tracked = set(lines) if serials else set()
     # The promise of a unit that is named may move to where it lies, so all of its variant's levels are held.
     held = ledger.lock_variants(locked.lines.values_list("variant", flat=True)) if tracked else {}
-    kept = _open_allocations(locked, held)
+    kept = open_allocations([locked], held=held)
     picks = [departures.Pick(row=row, quantity=row.open_quantity) for row in kept if row.line_id not in tracked]
     departures.use(picks)
     named = [row.pk for row in kept if row.line_id in tracked]
@@ -320,7 +325,8 @@ def commit(
     for departure in departures.with_units(allocation_ids=named, serials=serials):
         picks += departures.take(departure=departure, held=mine, actor=actor, at=at)
     departures.leave(picks=picks, reference=reference or locked.reference, actor=actor, at=at)
-    return _end(locked, Reservation.State.COMMITTED)
+    end([locked], state=Reservation.State.COMMITTED)
+    return locked
 
 
 @transaction.atomic
@@ -336,8 +342,9 @@ def release(*, reservation: Reservation, actor: Actor, at: datetime, by_order: b
         _check_free(locked)
     if locked.state != Reservation.State.OPEN:
         raise _illegal(locked, "released")
-    _free(_open_allocations(locked), actor=actor, at=at)
-    return _end(locked, Reservation.State.RELEASED)
+    _free(open_allocations([locked]), actor=actor, at=at)
+    end([locked], state=Reservation.State.RELEASED)
+    return locked
 
 
 @transaction.atomic
@@ -349,12 +356,8 @@ def expire_due(*, actor: Actor, at: datetime, limit: int = 200) -> int:
         .order_by("expires_at")
         .select_for_update(no_key=True, skip_locked=True, of=("self",))[:limit]
     )
-    # All their levels at once: one reservation after the other would not be in id order.
-    held: set[int] = set()
-    while wanted := queries.levels_keeping(reservation_ids=[row.pk for row in due]) - held:
-        held |= ledger.lock(wanted).keys()
-    for reservation in due:
-        _expire(reservation, held=held, actor=actor, at=at)
+    if due:
+        _expire(due, held=(), actor=actor, at=at)
     return len(due)
 
 
@@ -375,12 +378,19 @@ def hold_for_order(*, reservation: Reservation, actor: Actor, at: datetime) -> R
 
 @transaction.atomic
 def consume(
-    *, reservation: Reservation, leaving: Sequence[Departure], reference: str, actor: Actor, at: datetime
+    *,
+    reservation: Reservation,
+    leaving: Sequence[Departure],
+    reference: str,
+    actor: Actor,
+    at: datetime,
+    is_last: bool = True,
 ) -> list[list[tuple[Level, int]]]:
     """Part of a promise leaves the building. Returns, for each departure, the levels and quantities taken.
 
     Where the goods leave from another batch or warehouse than promised, the promise is moved there first.
-    When nothing of the reservation is left open it is committed. Raises InsufficientStock (data: shortages)
+    When nothing of the reservation is left open it is committed, unless it is not the last: an order that still
+    waits for goods keeps its promise open. Raises InsufficientStock (data: shortages)
     when the line has less promised than leaves, or the other place less free; nothing has left then.
     """
     locked, _ = _lock_living(reservation)
@@ -389,15 +399,15 @@ def consume(
     parts = [departures.parts_of(departure) for departure in leaving]
     # Of all lines, though few may leave: what is promised lies on levels of these.
     levels = ledger.lock_variants(_variants_of([locked]))
-    held = levels.keys() | {row.level_id for row in _open_allocations(locked, levels)}
+    held = levels.keys() | {row.level_id for row in open_allocations([locked], held=levels)}
     # One after the other: two departures of one line must not count on the same units.
     taken = [
         [pick for part in found for pick in departures.take(departure=part, held=held, actor=actor, at=at)]
         for found in parts
     ]
     departures.leave(picks=[pick for picks in taken for pick in picks], reference=reference, actor=actor, at=at)
-    if not any(kept.open_quantity for kept in Allocation.objects.filter(line__reservation=locked)):
-        _end(locked, Reservation.State.COMMITTED)
+    if is_last and not any(kept.open_quantity for kept in Allocation.objects.filter(line__reservation=locked)):
+        end([locked], state=Reservation.State.COMMITTED)
     return [[(pick.row.level, pick.quantity) for pick in picks] for picks in taken]
 
 
@@ -423,37 +433,52 @@ def _has_run_out(reservation: Reservation) -> bool:
     return is_open and reservation.expires_at is not None and reservation.expires_at <= queries.database_now()
 
 
-def _expire(reservation: Reservation, *, held: Iterable[int], actor: Actor, at: datetime) -> Reservation:
-    _free(_open_allocations(reservation, held), actor=actor, at=at)
-    outbox.record(
-        "reservation.expired",
-        subject=f"reservation/{reservation.public_id}",
-        payload={"reservationId": str(reservation.public_id), "reference": reservation.reference},
-        actor=actor,
-        at=at,
-        addressee_ids=[reservation.partner_id],
+def _expire(due: Sequence[Reservation], *, held: Iterable[int], actor: Actor, at: datetime) -> None:
+    """End all of them at once: one after the other would not lock their levels in id order, nor be quick."""
+    _free(open_allocations(due, held=held), actor=actor, at=at)
+    outbox.record_all(
+        [
+            outbox.letter(
+                "reservation.expired",
+                subject=f"reservation/{reservation.public_id}",
+                payload={"reservationId": str(reservation.public_id), "reference": reservation.reference},
+                actor=actor,
+                at=at,
+                addressee_ids=[reservation.partner_id],
+            )
+            for reservation in due
+        ]
     )
-    return _end(reservation, Reservation.State.EXPIRED)
+    end(due, state=Reservation.State.EXPIRED)
 
 
-def _end(reservation: Reservation, state: Reservation.State) -> Reservation:
-    reservation.state = state
-    reservation.ended_at = queries.database_now()
-    reservation.version += 1
-    reservation.save(update_fields=["state", "ended_at", "version"])
-    return reservation
+def end(reservations: Sequence[Reservation], *, state: Reservation.State) -> None:
+    """The last state of reservations the caller has locked, by the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE stock_reservation SET state = %s, ended_at = clock_timestamp(), version = version + 1
+             WHERE id = ANY(%s) RETURNING id, ended_at, version
+            """,
+            [state, [row.pk for row in reservations]],
+        )
+        ended = {row[0]: row[1:] for row in cursor.fetchall()}
+    for row in reservations:
+        row.state = state
+        row.ended_at, row.version = ended[row.pk]
 
 
-def _open_allocations(reservation: Reservation, held: Iterable[int] = ()) -> list[Allocation]:
-    """What is still promised, with its levels locked in id order, besides those `held` already.
+def open_allocations(reservations: Sequence[Reservation], *, held: Iterable[int] = ()) -> list[Allocation]:
+    """What is still promised by reservations the caller has locked, with its levels locked in id order, besides those `held` already.
 
     While we wait goods may be put away and take the promise to another bin, so the bins it could go to are
     locked as well; one that was made meanwhile has a higher id than all of these.
     """
     locked = set(held)
-    kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
+    ids = [row.pk for row in reservations]
+    kept = Allocation.objects.filter(line__reservation__in=ids, quantity__gt=F("consumed") + F("freed"))
     while True:
-        if wanted := queries.levels_keeping(reservation_ids=[reservation.pk]) - locked:
+        if wanted := queries.levels_keeping(reservation_ids=ids) - locked:
             locked |= ledger.lock(wanted).keys()
         rows = list(kept.select_related("level", "line").order_by("id"))
         if {row.level_id for row in rows} <= locked:
