@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import Prefetch
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -14,11 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
-from orders.models import Order, OrderLine, Shipment
-from orders.operations import ordering
+from orders.models import DeliveryPromise, Order, OrderLine, Shipment
+from orders.operations import amending, ordering
 from orders.operations.ordering import Asked
 from partners.api import conditional
-from partners.api.doors import Door, once
+from partners.api.doors import IF_MATCH, Door, once
 from partners.api.fields import Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
@@ -63,6 +64,9 @@ class OrderFields(serializers.Serializer[Any]):
     retailPartnerId = Text(max_length=40, required=False, allow_null=True, default=None)
     type = serializers.ChoiceField(Order.Type, source="order_type", required=False, default=Order.Type.SALE)
     reservationId = serializers.UUIDField(required=False, allow_null=True, default=None)
+    promiseId = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="A delivery promise that was kept, for the same lines."
+    )
     shipTo = ShipToFields(source="ship_to")
     requestedDeliveryDate = serializers.DateField(
         source="requested_delivery_date", required=False, allow_null=True, default=None
@@ -70,6 +74,20 @@ class OrderFields(serializers.Serializer[Any]):
     allowSplit = serializers.BooleanField(source="allow_split", required=False, default=True)
     allowBackorder = serializers.BooleanField(source="allow_backorder", required=False, default=False)
     lines = OrderLineFields(many=True, allow_empty=False, max_length=LINES_MAX)
+
+
+class ChangedLine(serializers.Serializer[Any]):
+    lineId = Text(source="line_id", max_length=40)
+    productId = Text(source="sku", max_length=64, required=False, help_text="Of a line that is not there yet.")
+    quantity = Quantity(min_value=0, help_text="0 takes the line off.")
+    unitPrice = serializers.DecimalField(
+        source="unit_price", max_digits=14, decimal_places=4, min_value=0, required=False, allow_null=True, default=None
+    )
+    currency = serializers.RegexField(r"^[A-Z]{3}\Z", required=False, default="", help_text="Of the unitPrice.")
+
+
+class ChangedFields(serializers.Serializer[Any]):
+    lines = ChangedLine(many=True, allow_empty=False, max_length=LINES_MAX)
 
 
 class HeldSerializer(serializers.Serializer[Any]):
@@ -124,6 +142,8 @@ class OrderSerializer(serializers.Serializer[Order]):
     reservationId = serializers.UUIDField(source="reservation.public_id", default=None, allow_null=True)
     shipTo = ShipToFields(source="ship_to")
     requestedDeliveryDate = serializers.DateField(source="requested_delivery_date", allow_null=True)
+    promiseId = serializers.UUIDField(source="delivery_promise.public_id", default=None, allow_null=True)
+    promiseDate = serializers.DateField(source="delivery_promise.promise_date", default=None, allow_null=True)
     allowSplit = serializers.BooleanField(source="allow_split")
     allowBackorder = serializers.BooleanField(source="allow_backorder")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -148,80 +168,22 @@ class OrderFilter(filters.FilterSet):
 class OrderDoor(Door):
     queryset = Order.objects.none()
     serializer_class = OrderSerializer
-    required_scopes: ClassVar = {"GET": "orders:read", "POST": "orders:write"}
+    required_scopes: ClassVar = {"GET": "orders:read", "POST": "orders:write", "PATCH": "orders:write"}
     keyset = "-id"
 
     def shown(self) -> Any:
         """Orders with what is needed to show them; of lines those the caller may see. A constant few queries."""
         lines = (
             OrderLine.objects.for_partner(self.partner)
+            .filter(quantity__gt=0)
             .select_related("order", "variant", "reservation_line")
             .prefetch_related(HOLDING)
         )
-        rows = Order.objects.for_partner(self.partner).select_related("partner", "reservation")
+        rows = Order.objects.for_partner(self.partner).select_related("partner", "reservation", "delivery_promise")
         return rows.prefetch_related("shipments", Prefetch("lines", lines))
 
     def find(self, number: str) -> Order:
         return get_object_or_404(Order.objects.for_partner(self.partner), number=number)
-
-    def answer(self, order: Order, status: int = 200) -> Response:
-        body = self.get_serializer(self.shown().get(pk=order.pk)).data
-        # A count that breaks a promise changes what is shown, and knows nothing of orders and their versions.
-        reserved = sum(line["reservedQuantity"] for line in body["lines"])
-        tag = conditional.etag(f"{body['version']}-{reserved}")
-        return conditional.with_etag(Response(body, status=status), tag, self.request)
-
-
-class Orders(OrderDoor):
-    """Orders."""
-
-    filterset_class = OrderFilter
-
-    @extend_schema(operation_id="listOrders")
-    def get(self, request: Request) -> Response:
-        """The orders the caller may see, newest first."""
-        return self.listed(self.shown())
-
-    @extend_schema(operation_id="placeOrder", request=OrderFields, responses={201: OrderSerializer})
-    @once
-    def post(self, request: Request) -> Response:
-        """Place an order; its stock is promised in the same moment.
-
-        With `reservationId` the order takes that reservation over (the same products and quantities). Not enough stock
-        is 409 `insufficient_stock`, unless `allowBackorder`: then the rest waits. Asked again with the same
-        `externalReference` and content it answers the order already there.
-        """
-        fields = self.understood(OrderFields)
-        partner = self.retail_partner(fields.pop("retailPartnerId"))
-        asked = self.asked(fields.pop("lines"), partner)
-        order, is_new = ordering.place(
-            partner=partner,
-            placed_by=self.partner,
-            reservation=self.reservation(fields.pop("reservationId")),
-            asked=asked,
-            actor=self.actor,
-            at=timezone.now(),
-            **fields,
-        )
-        response = self.answer(order, 201 if is_new else 200)
-        response["Location"] = f"/api/v1/orders/{order.number}"
-        return response
-
-    def retail_partner(self, code: str | None) -> Partner:
-        """Retail partners order for themselves; our own channels may order for any of them, not for a suspended one."""
-        visible = Partner.objects.retail_partners().for_partner(self.partner)
-        found = visible.filter(code=code or self.partner.code, status=Partner.Status.ACTIVE).first()
-        if found is None or (found != self.partner and self.partner.kind != Partner.Kind.CHANNEL):
-            raise InvalidInput.at("retailPartnerId", f"You cannot order for {code or self.partner.code}.")
-        return found
-
-    def reservation(self, public_id: Any) -> Reservation | None:
-        if public_id is None:
-            return None
-        found = Reservation.objects.for_partner(self.partner).filter(public_id=public_id).first()
-        if found is None:
-            raise InvalidInput.at("reservationId", "There is no such reservation of yours.")
-        return found
 
     def asked(self, lines: list[dict[str, Any]], partner: Partner) -> list[Asked]:
         """The lines of a body as what they mean: products that both the caller and the retail partner may see."""
@@ -252,12 +214,113 @@ class Orders(OrderDoor):
             for line_id, line in zip(ids, lines, strict=True)
         ]
 
+    def body(self, order: Order) -> dict[str, Any]:
+        return dict(self.get_serializer(self.shown().get(pk=order.pk)).data)
+
+    def tag(self, body: dict[str, Any]) -> str:
+        # A count that breaks a promise changes what is shown, and knows nothing of orders and their versions.
+        reserved = sum(line["reservedQuantity"] for line in body["lines"])
+        return conditional.etag(f"{body['version']}-{reserved}")
+
+    def answer(self, order: Order, status: int = 200) -> Response:
+        body = self.body(order)
+        return conditional.with_etag(Response(body, status=status), self.tag(body), self.request)
+
+
+class Orders(OrderDoor):
+    """Orders."""
+
+    filterset_class = OrderFilter
+
+    @extend_schema(operation_id="listOrders")
+    def get(self, request: Request) -> Response:
+        """The orders the caller may see, newest first."""
+        return self.listed(self.shown())
+
+    @extend_schema(operation_id="placeOrder", request=OrderFields, responses={201: OrderSerializer})
+    @once
+    def post(self, request: Request) -> Response:
+        """Place an order; its stock is promised in the same moment.
+
+        With `reservationId` the order takes that reservation over (the same products and quantities). Not enough stock
+        is 409 `insufficient_stock`, unless `allowBackorder`: then the rest waits. Asked again with the same
+        `externalReference` and content it answers the order already there. With `promiseId` the delivery promise is
+        kept; one that has run out is 409 `promise_expired` with the date it would be now.
+        """
+        fields = self.understood(OrderFields)
+        partner = self.retail_partner(fields.pop("retailPartnerId"))
+        asked = self.asked(fields.pop("lines"), partner)
+        order, is_new = ordering.place(
+            partner=partner,
+            placed_by=self.partner,
+            reservation=self.reservation(fields.pop("reservationId")),
+            promised=self.promise(fields.pop("promiseId")),
+            asked=asked,
+            actor=self.actor,
+            at=timezone.now(),
+            **fields,
+        )
+        response = self.answer(order, 201 if is_new else 200)
+        response["Location"] = f"/api/v1/orders/{order.number}"
+        return response
+
+    def retail_partner(self, code: str | None) -> Partner:
+        """Retail partners order for themselves; our own channels may order for any of them, not for a suspended one."""
+        visible = Partner.objects.retail_partners().for_partner(self.partner)
+        found = visible.filter(code=code or self.partner.code, status=Partner.Status.ACTIVE).first()
+        if found is None or (found != self.partner and self.partner.kind != Partner.Kind.CHANNEL):
+            raise InvalidInput.at("retailPartnerId", f"You cannot order for {code or self.partner.code}.")
+        return found
+
+    def reservation(self, public_id: Any) -> Reservation | None:
+        if public_id is None:
+            return None
+        found = Reservation.objects.for_partner(self.partner).filter(public_id=public_id).first()
+        if found is None:
+            raise InvalidInput.at("reservationId", "There is no such reservation of yours.")
+        return found
+
+    def promise(self, public_id: Any) -> DeliveryPromise | None:
+        if public_id is None:
+            return None
+        found = DeliveryPromise.objects.for_partner(self.partner).filter(public_id=public_id).first()
+        if found is None:
+            raise InvalidInput.at("promiseId", "There is no such promise of yours.")
+        return found
+
 
 class OneOrder(OrderDoor):
     @extend_schema(operation_id="getOrder")
     def get(self, request: Request, number: str) -> Response:
         """One order: what is promised, shipped, waiting and returned of each line."""
         return self.answer(self.find(number))
+
+    @extend_schema(operation_id="amendOrder", request=ChangedFields, parameters=[IF_MATCH])
+    def patch(self, request: Request, number: str) -> Response:
+        """Change lines that are not shipped yet: another quantity, 0 to take a line off, a new lineId to add one.
+
+        Lines that are not named stay. What is no longer wanted is free again; what is wanted more is promised, or
+        409 `insufficient_stock` and nothing changes, unless the order allows backorder. The warehouses are told.
+        """
+        accepted = conditional.required_match(request)
+        order = self.find(number)
+        changes = self.changed(self.understood(ChangedFields)["lines"], order)
+        with transaction.atomic():
+            Order.objects.lock().get(pk=order.pk)
+            conditional.check_match(accepted, self.tag(self.body(order)))
+            amended = amending.amend(order=order, changes=changes, actor=self.actor, at=timezone.now())
+        return self.answer(amended)
+
+    def changed(self, lines: list[dict[str, Any]], order: Order) -> list[Asked]:
+        """The lines of a body; those of the order need not say their product again."""
+        known = dict(order.lines.values_list("line_id", "variant__sku"))
+        for place, line in enumerate(lines):
+            if line["line_id"] not in known and not line.get("sku"):
+                raise InvalidInput.at(f"lines[{place}].productId", "Name the product of a new line.")
+            if line["line_id"] not in known and not line["quantity"]:
+                raise InvalidInput.at(f"lines[{place}].quantity", f"There is no line {line['line_id']} to take off.")
+            line.setdefault("sku", known.get(line["line_id"]))
+        return self.asked(lines, order.partner)
 
 
 class Confirm(OrderDoor):

@@ -26,6 +26,19 @@ from stock.models import Warehouse
 LINES_MAX = 500
 
 
+class Sscc(Text):
+    """The number of a logistic unit; blank where it may be."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 18} | kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        sscc = super().to_internal_value(data)
+        if sscc and not is_sscc(sscc):
+            raise serializers.ValidationError("An SSCC has 18 digits and ends in its GS1 check digit.")
+        return sscc
+
+
 class LeavingLine(serializers.Serializer[Any]):
     lineId = Text(source="line_id", max_length=40, required=False)
     productId = Text(source="sku", max_length=64, required=False)
@@ -50,13 +63,8 @@ class ShipmentFields(serializers.Serializer[Any]):
     carrier = Text(max_length=60)
     service = Text(max_length=60, required=False, default="", allow_blank=True)
     trackingNumber = Text(source="tracking_number", max_length=80)
-    sscc = Text(max_length=18, required=False, default="", allow_blank=True)
+    sscc = Sscc(required=False, default="", allow_blank=True)
     lines = LeavingLine(many=True, allow_empty=False, max_length=LINES_MAX)
-
-    def validate_sscc(self, sscc: str) -> str:
-        if sscc and not is_sscc(sscc):
-            raise serializers.ValidationError("An SSCC has 18 digits and ends in its GS1 check digit.")
-        return sscc
 
 
 class ShipmentLineSerializer(serializers.Serializer[ShipmentLine]):
@@ -138,24 +146,13 @@ class Shipments(ShipmentDoor):
             .filter(order=order)
             .select_related("variant", "reservation_line__variant")
         )
-        leaving = [self.leaving(place, line, mine) for place, line in enumerate(fields.pop("lines"))]
+        leaving = [leaving_of(place, line, mine, "lines") for place, line in enumerate(fields.pop("lines"))]
         shipment = fulfilment.ship(
             order=order, warehouse=warehouse, leaving=leaving, actor=self.actor, at=timezone.now(), **fields
         )
         response = self.answer(shipment, 201)
         response["Location"] = f"/api/v1/shipments/{shipment.number}"
         return response
-
-    def leaving(self, place: int, line: dict[str, Any], mine: list[OrderLine]) -> Leaving:
-        row = find_line(mine, line, f"lines[{place}]")
-        if len(line["serial_numbers"]) > line["quantity"] and not is_kit(row):
-            raise InvalidInput.at(f"lines[{place}].serialNumbers", "There are more serial numbers than units.")
-        return Leaving(
-            line=row,
-            quantity=line["quantity"],
-            batch_number=line["batch_number"],
-            serial_numbers=tuple(line["serial_numbers"]),
-        )
 
 
 class OneShipment(ShipmentDoor):
@@ -188,6 +185,19 @@ def find_line(mine: list[OrderLine], named: dict[str, Any], field: str) -> Order
         what = "is on several lines; name it by lineId" if found else "is not on this order for you"
         raise InvalidInput.at(where, f"{named.get('line_id') or named.get('sku')} {what}.")
     return found[0]
+
+
+def leaving_of(place: int, line: dict[str, Any], mine: list[OrderLine], field: str) -> Leaving:
+    """What a line of a body means. Raises InvalidInput naming the field."""
+    row = find_line(mine, line, f"{field}[{place}]")
+    if len(line["serial_numbers"]) > line["quantity"] and not is_kit(row):
+        raise InvalidInput.at(f"{field}[{place}].serialNumbers", "There are more serial numbers than units.")
+    return Leaving(
+        line=row,
+        quantity=line["quantity"],
+        batch_number=line["batch_number"],
+        serial_numbers=tuple(line["serial_numbers"]),
+    )
 
 
 def is_sscc(text: str) -> bool:

@@ -1,13 +1,21 @@
 from django.urls import path
 
-from orders.api import orders, returns, shipments
+from orders.api import delivery_dates, notices, orders, purchase_orders, receipts, requests, returns, shipments
 
 urlpatterns = [
+    path("deliveryDates", delivery_dates.DeliveryDates.as_view()),
+    path("promises/<uuid:promise_id>", delivery_dates.OnePromise.as_view()),
+    path("promises/<uuid:promise_id>/replay", delivery_dates.ReplayPromise.as_view()),
     path("orders", orders.Orders.as_view()),
     path("orders/<str:number>", orders.OneOrder.as_view()),
     path("orders/<str:number>/confirm", orders.Confirm.as_view()),
     path("orders/<str:number>/pack", orders.Pack.as_view()),
     path("orders/<str:number>/cancel", orders.Cancel.as_view()),
+    path("fulfillmentRequests", requests.FulfilmentRequests.as_view()),
+    path("fulfillmentRequests/<str:number>", requests.OneFulfilmentRequest.as_view()),
+    path("fulfillmentRequests/<str:number>/accept", requests.Accept.as_view()),
+    path("fulfillmentRequests/<str:number>/reject", requests.Reject.as_view()),
+    path("fulfillmentRequests/<str:number>/complete", requests.Complete.as_view()),
     path("shipments", shipments.Shipments.as_view()),
     path("shipments/<str:number>", shipments.OneShipment.as_view()),
     path("shipments/<str:number>/deliver", shipments.Deliver.as_view()),
@@ -15,4 +23,16 @@ urlpatterns = [
     path("returns/<str:number>", returns.OneReturn.as_view()),
     path("returns/<str:number>/receive", returns.Receive.as_view()),
     path("returns/<str:number>/inspect", returns.Inspect.as_view()),
+    path("purchaseOrders", purchase_orders.PurchaseOrders.as_view()),
+    path("purchaseOrders/<str:number>", purchase_orders.OnePurchaseOrder.as_view()),
+    path("purchaseOrders/<str:number>/send", purchase_orders.Send.as_view()),
+    path("purchaseOrders/<str:number>/confirm", purchase_orders.Confirm.as_view()),
+    path("purchaseOrders/<str:number>/cancel", purchase_orders.Cancel.as_view()),
+    path("purchaseOrders/<str:number>/close", purchase_orders.Close.as_view()),
+    path("advanceShipNotices", notices.AdvanceShipNotices.as_view()),
+    path("advanceShipNotices/<str:number>", notices.OneAdvanceShipNotice.as_view()),
+    path("advanceShipNotices/<str:number>/withdraw", notices.Withdraw.as_view()),
+    path("receipts", receipts.Receipts.as_view()),
+    path("receipts/<str:number>", receipts.OneReceipt.as_view()),
+    path("receipts/<str:number>/charges", receipts.Charges.as_view()),
 ]

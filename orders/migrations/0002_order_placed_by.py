@@ -3,6 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from partners.together import together
+
 
 class Migration(migrations.Migration):
 
@@ -13,7 +15,7 @@ class Migration(migrations.Migration):
         ('stock', '0002_ledger_guards'),
     ]
 
-    operations = [
+    operations = together([
         migrations.AddField(
             model_name='historicalorder',
             name='placed_by',
@@ -37,4 +39,4 @@ class Migration(migrations.Migration):
             model_name='orderline',
             constraint=models.CheckConstraint(condition=models.Q(('currency', ''), ('unit_price__isnull', False), _connector='OR'), name='order_line_currency_has_price'),
         ),
-    ]
+    ])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
@@ -70,6 +71,9 @@ class Order(models.Model):
     requested_delivery_date = models.DateField(null=True, blank=True)
     allow_split = models.BooleanField(default=True)
     allow_backorder = models.BooleanField(default=False)
+    priority = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(9)], help_text="0 to 9: what waits for stock gets it by this first."
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField()
 
@@ -78,7 +82,12 @@ class Order(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["partner", "-id"], name="order_by_partner")]
+        indexes = [
+            models.Index(fields=["partner", "-id"], name="order_by_partner"),
+            models.Index(
+                fields=["id"], name="order_under_way", condition=Q(status__in=["pending", "confirmed", "packed"])
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["partner", "external_reference"], name="order_reference_once_per_partner"),
             models.UniqueConstraint(fields=["reservation"], name="order_reservation_once"),
@@ -97,7 +106,7 @@ class OrderLineQuerySet(models.QuerySet["OrderLine"]):
 
 
 class OrderLine(models.Model):
-    """So many of one variant, and how many of them are gone and came back."""
+    """So many of one variant, and how many of them are gone and came back. Of none: taken off the order again."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
     line_id = models.CharField(max_length=40)
@@ -118,7 +127,7 @@ class OrderLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "line_id"], name="order_line_id_once"),
             models.CheckConstraint(
-                condition=Q(quantity__gte=1, returned__gte=0)
+                condition=Q(quantity__gte=0, returned__gte=0)
                 & Q(returned__lte=F("shipped"))
                 & Q(shipped__lte=F("quantity")),
                 name="order_line_returned_shipped_ordered",

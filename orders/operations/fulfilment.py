@@ -10,14 +10,18 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from orders.models import Order, OrderLine, Shipment, ShipmentLine
-from orders.operations import ordering
+from orders.models import FulfilmentRequest, Order, OrderLine, Shipment, ShipmentLine
+from orders.operations import ordering, requesting
+from orders.operations.ticking import Ticks
 from partners.actors import Actor
 from partners.problems import Conflict, IllegalStep, InvalidInput, Problem
 from stock.models import Level, Reservation, Warehouse
 from stock.operations import reservations
 from stock.operations.departures import Departure
 from stock.operations.promising import InsufficientStock
+
+HANDOVER = "handover"
+"""The carrier of goods nobody carries: they are handed over, or the warehouse names none."""
 
 
 class OverShipment(Problem):
@@ -59,8 +63,9 @@ def ship(
 ) -> Shipment:
     """Book goods out of a warehouse: on hand and reserved fall, the shipment says which batches left.
 
-    Where another batch or warehouse than promised ships, the promise is moved there first. Locks order,
-    reservation, levels. Raises OverShipment, InsufficientStock, IllegalStep, TrackingTaken, and InvalidInput
+    Where another batch or warehouse than promised ships, the promise is moved there first. The warehouse's requests
+    are completed by what left, and others withdrawn where their promise moved. Locks order, reservation, levels, and
+    the clocks of the warehouses. Raises OverShipment, InsufficientStock, IllegalStep, TrackingTaken, and InvalidInput
     where serial numbers leave in several batches; nothing has left then.
     """
     locked = Order.objects.lock().get(pk=order.pk)
@@ -77,16 +82,52 @@ def ship(
             sscc=sscc, shipped_at=at,
         )
     )  # fmt: skip
-    _book_out(locked, shipment, leaving, actor=actor, at=at)
+    is_last = _book_out(locked, shipment, leaving, actor=actor, at=at)
     ordering.tell(
         order=locked, event_type="shipment.created", actor=actor, at=at, also=[warehouse.operator_id], shipmentId=shipment.number,
         warehouseLocation=warehouse.code, carrier=carrier, trackingNumber=tracking_number,
     )  # fmt: skip
-    if not locked.lines.filter(shipped__lt=F("quantity")).exists():
+    ticks = Ticks(actor=actor, at=at)
+    requesting.left(order=locked, warehouse=warehouse, units=_by_line(leaving), ticks=ticks)
+    requesting.follow(order=locked, ticks=ticks)
+    if is_last:
         ordering.advance(order=locked, status=Order.Status.SHIPPED, actor=actor, at=at)
     else:
         Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
+    ticks.write()
     return shipment
+
+
+@transaction.atomic
+def complete(
+    *,
+    request: FulfilmentRequest,
+    actor: Actor,
+    at: datetime,
+    done: Sequence[Leaving] | None = None,
+    carrier: str = HANDOVER,
+    tracking_number: str = "",
+    service: str = "",
+    sscc: str = "",
+) -> FulfilmentRequest:
+    """The warehouse fulfilled its request, all that is open or what is `done`: the goods are booked out as `ship` does.
+
+    Without a tracking number the shipment goes by the request's own. Raises IllegalStep once nothing is open of it,
+    InvalidInput for more than is open, and what `ship` raises.
+    """
+    order = Order.objects.lock().get(pk=request.order_id)
+    requesting.must_live(request, verb="completed")
+    items = {item.order_line_id: item for item in request.items.select_related(*requesting.OF_LINE)}
+    leaving = done
+    if leaving is None:
+        leaving = [Leaving(line=item.order_line, quantity=item.open_quantity) for item in items.values()]
+        leaving = [row for row in leaving if row.quantity]
+    requesting.check_open(items, units=_by_line(leaving), verb="completed")
+    ship(
+        order=order, warehouse=request.warehouse, leaving=leaving, carrier=carrier, service=service, sscc=sscc,
+        tracking_number=tracking_number or f"{request.number}-{order.shipments.count() + 1}", actor=actor, at=at,
+    )  # fmt: skip
+    return FulfilmentRequest.objects.get(pk=request.pk)
 
 
 @transaction.atomic
@@ -110,9 +151,7 @@ def deliver(*, shipment: Shipment, actor: Actor, at: datetime) -> Shipment:
 
 def _check_open(leaving: Sequence[Leaving]) -> None:
     """Demand is summed by line first: two rows of one line are one demand."""
-    wanted: dict[int, int] = defaultdict(int)
-    for row in leaving:
-        wanted[row.line.pk] += row.quantity
+    wanted = _by_line(leaving)
     for line in OrderLine.objects.filter(pk__in=wanted).select_related("variant"):
         if wanted[line.pk] > line.quantity - line.shipped:
             raise OverShipment(
@@ -122,6 +161,13 @@ def _check_open(leaving: Sequence[Leaving]) -> None:
                 requested=wanted[line.pk],
                 open=line.quantity - line.shipped,
             )
+
+
+def _by_line(leaving: Sequence[Leaving]) -> dict[int, int]:
+    units: dict[int, int] = defaultdict(int)
+    for row in leaving:
+        units[row.line.pk] += row.quantity
+    return units
 
 
 def _header(shipment: Shipment) -> Shipment:
@@ -139,8 +185,8 @@ def _header(shipment: Shipment) -> Shipment:
     return shipment
 
 
-def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime) -> None:
-    # Once the last promised unit is gone the reservation is closed; what is still ordered then waits for stock.
+def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime) -> bool:
+    """Whether that was the last of the order. While some of it waits for goods, its promise stays open for them."""
     kept = order.reservation if order.reservation and order.reservation.state == Reservation.State.OPEN else None
     departures = [
         Departure(
@@ -159,10 +205,15 @@ def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, a
             f"Nothing of {row.line.variant.sku} is promised to this order yet.",
             shortages=[{"productId": row.line.variant.sku, "requested": row.quantity, "available": 0}],
         )
-    taken = reservations.consume(reservation=kept, leaving=departures, reference=shipment.number, actor=actor, at=at)
+    units = _by_line(leaving)
+    is_last = all(line.shipped + units.get(line.pk, 0) == line.quantity for line in order.lines.all())
+    taken = reservations.consume(
+        reservation=kept, leaving=departures, reference=shipment.number, actor=actor, at=at, is_last=is_last
+    )
     for place, (row, picks) in enumerate(zip(leaving, taken, strict=True)):
         ShipmentLine.objects.bulk_create(_lines(shipment, row, picks, f"lines[{place}]"))
         OrderLine.objects.filter(pk=row.line.pk).update(shipped=F("shipped") + row.quantity)
+    return is_last
 
 
 def _lines(shipment: Shipment, row: Leaving, picks: Sequence[tuple[Level, int]], field: str) -> list[ShipmentLine]:

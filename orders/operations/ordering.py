@@ -19,7 +19,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from catalog.models import SupplierItem, Variant
-from orders.models import Order, OrderLine
+from orders.models import DeliveryPromise, Order, OrderLine
+from orders.operations import delivering, requesting
+from orders.operations.ticking import Ticks
 from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
@@ -29,6 +31,8 @@ from stock.operations import reservations
 from stock.operations.promising import InsufficientStock, Wanted
 
 Status = Order.Status
+WAITING = (Status.PENDING, Status.CONFIRMED, Status.PACKED)
+"""An order that may still get goods."""
 STEPS: dict[str, tuple[Status, ...]] = {
     Status.CONFIRMED: (Status.PENDING,),
     Status.PACKED: (Status.CONFIRMED,),
@@ -68,6 +72,7 @@ def place(
     placed_by: Partner | None = None,
     order_type: str = Order.Type.SALE,
     reservation: Reservation | None = None,
+    promised: DeliveryPromise | None = None,
     requested_delivery_date: date | None = None,
     allow_split: bool = True,
     allow_backorder: bool = False,
@@ -76,9 +81,10 @@ def place(
 
     `placed_by` is the channel that orders for the partner. With `reservation` the order takes that promise
     over; otherwise stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits.
+    With `promised` that delivery promise is claimed, and lines it sends from one warehouse are reserved there.
     Placed again with the same reference and content, it answers the order already there. Raises
     InsufficientStock (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the
-    reservation is not theirs, is another order's or does not cover the lines.
+    reservation is not theirs, is another order's or does not cover the lines, and what `delivering.claim` raises.
     """
     order = Order(
         partner=partner,
@@ -91,10 +97,13 @@ def place(
         allow_backorder=allow_backorder,
         created_at=at,
     )
-    order.fingerprint = _fingerprint(order, asked, reservation)
+    order.fingerprint = _fingerprint(order, asked, reservation, promised)
     if earlier := _claim_reference(order):
         return earlier, False
-    promised = _promise(order, asked, reservation, actor=actor, at=at)
+    if promised is not None:
+        wanted = [(line.variant.sku, line.quantity) for line in asked]
+        delivering.claim(promised=promised, order=order, wanted=wanted, actor=actor, at=at)
+    lines = _promise(order, asked, reservation, promised, actor=actor, at=at)
     OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
@@ -105,7 +114,7 @@ def place(
             currency=line.currency,
             reservation_line=kept,
         )
-        for line, kept in zip(asked, promised, strict=True)
+        for line, kept in zip(asked, lines, strict=True)
     )
     tell(order=order, event_type="order.created", actor=actor, at=at, also=operator_ids(order))
     return order, True
@@ -113,8 +122,13 @@ def place(
 
 @transaction.atomic
 def confirm(*, order: Order, actor: Actor, at: datetime) -> Order:
-    """Accept an order for fulfilment. Confirmed twice answers the same. Raises IllegalStep."""
-    return advance(order=order, status=Status.CONFIRMED, actor=actor, at=at)
+    """Accept an order for fulfilment: the warehouses that hold its goods are asked to send them.
+
+    Confirmed twice answers the same. Raises IllegalStep.
+    """
+    confirmed = advance(order=order, status=Status.CONFIRMED, actor=actor, at=at)
+    ask(order=confirmed, actor=actor, at=at)
+    return confirmed
 
 
 @transaction.atomic
@@ -127,15 +141,26 @@ def pack(*, order: Order, actor: Actor, at: datetime) -> Order:
 def cancel(*, order: Order, actor: Actor, at: datetime) -> Order:
     """Call an order off; exactly what it still holds is free again. Cancelled twice answers the same.
 
-    Raises IllegalStep once anything of it has left the building.
+    Raises IllegalStep once anything of it has left the building: take the rest off it instead, see `amending`.
     """
     locked = Order.objects.lock().get(pk=order.pk)
     if locked.status != Status.CANCELLED and locked.lines.filter(shipped__gt=0).exists():
-        raise IllegalStep("Part of it is shipped; let the rest come back as a return.", currentStatus=locked.status)
+        raise IllegalStep(
+            "Part of it is shipped. Take the rest off the order; what left comes back as a return.",
+            currentStatus=locked.status,
+        )
     done = advance(order=locked, status=Status.CANCELLED, actor=actor, at=at)
     if done.reservation:
         reservations.release(reservation=done.reservation, actor=actor, at=at, by_order=True)
+    ask(order=done, actor=actor, at=at)
     return done
+
+
+def ask(*, order: Order, actor: Actor, at: datetime) -> None:
+    """Let the warehouses know what is asked of them now. The last an operation does: it locks their clocks."""
+    ticks = Ticks(actor=actor, at=at)
+    requesting.follow(order=order, ticks=ticks)
+    ticks.write()
 
 
 @transaction.atomic
@@ -212,32 +237,69 @@ def _claim_reference(order: Order) -> Order | None:
 
 
 def _promise(
-    order: Order, asked: Sequence[Asked], reservation: Reservation | None, *, actor: Actor, at: datetime
+    order: Order,
+    asked: Sequence[Asked],
+    reservation: Reservation | None,
+    promised: DeliveryPromise | None,
+    *,
+    actor: Actor,
+    at: datetime,
 ) -> list[ReservationLine | None]:
     """Put a promise behind the order; answer its line for each line asked (null where all of it waits)."""
     if reservation is not None:
         kept, lines = _take_over(order, asked, reservation, actor=actor, at=at)
     else:
+        places = delivering.places(promised=promised) if promised else {}
         try:
-            kept, _ = reservations.reserve(
-                reference=f"order:{order.number}",
-                wanted=[Wanted(variant=line.variant, quantity=line.quantity) for line in asked],
-                partner=order.partner,
-                seconds=None,
-                is_all_or_nothing=not order.allow_backorder,
-                actor=actor,
-                at=at,
-            )
+            kept, lines = _reserve(order, asked, places, actor=actor, at=at)
         except InsufficientStock:
             if not order.allow_backorder:
                 raise
             return [None] * len(asked)
-        lines = list(kept.lines.filter(kit_line=None).order_by("id"))
     order.reservation = kept
     order.skip_history_when_saving = True  # type: ignore[attr-defined]  # one row tells of the placing
     order.save(update_fields=["reservation"])
     del order.skip_history_when_saving  # type: ignore[attr-defined]
     return list(lines)
+
+
+def _reserve(
+    order: Order, asked: Sequence[Asked], places: dict[tuple[str, int], str], *, actor: Actor, at: datetime
+) -> tuple[Reservation, list[ReservationLine]]:
+    """From the warehouses named for (product, quantity), or wherever it is."""
+    kept, _ = reservations.reserve(
+        reference=f"order:{order.number}",
+        wanted=[
+            Wanted(
+                variant=line.variant,
+                quantity=line.quantity,
+                warehouse_code=places.get((line.variant.sku, line.quantity), ""),
+            )
+            for line in asked
+        ],
+        partner=order.partner,
+        seconds=None,
+        is_all_or_nothing=not order.allow_backorder,
+        actor=actor,
+        at=at,
+    )
+    return kept, list(kept.lines.filter(kit_line=None).order_by("id"))
+
+
+def promise_anew(*, order: Order, actor: Actor, at: datetime) -> int:
+    """Put a first promise behind an order of which nothing was there when it was placed; returns the units.
+
+    The caller holds the order. Nothing is refused; what is not there goes on waiting.
+    """
+    lines = list(order.lines.filter(quantity__gt=0).select_related("variant").order_by("id"))
+    asked = [Asked(line_id=line.line_id, variant=line.variant, quantity=line.quantity) for line in lines]
+    found = _promise(order, asked, None, None, actor=actor, at=at)
+    if order.reservation is None:
+        return 0
+    for line, kept in zip(lines, found, strict=True):
+        line.reservation_line = kept
+    OrderLine.objects.bulk_update(lines, ["reservation_line"])
+    return sum(row.open_quantity for row in Allocation.objects.filter(line__reservation=order.reservation))
 
 
 def _take_over(
@@ -270,7 +332,9 @@ def _take_over(
     return held, matched
 
 
-def _fingerprint(order: Order, asked: Sequence[Asked], reservation: Reservation | None) -> str:
+def _fingerprint(
+    order: Order, asked: Sequence[Asked], reservation: Reservation | None, promised: DeliveryPromise | None
+) -> str:
     """All a caller says of an order, and who says it: a channel does not get an order it did not place."""
     lines = Counter(
         (line.line_id, line.variant.sku, line.quantity, str(line.unit_price), line.currency) for line in asked
@@ -284,5 +348,6 @@ def _fingerprint(order: Order, asked: Sequence[Asked], reservation: Reservation 
         order.allow_split,
         order.allow_backorder,
         str(reservation.public_id) if reservation else None,
+        *([str(promised.public_id)] if promised else []),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,161 @@
+"""/fulfillmentRequests: what a warehouse is asked to send, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Prefetch
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orders.api.shipments import LINES_MAX, LeavingLine, Sscc, find_line, leaving_of
+from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine
+from orders.operations import fulfilment, requesting
+from partners.api import conditional
+from partners.api.doors import Door, once
+from partners.api.fields import Quantity, Text
+
+
+class RequestItemSerializer(serializers.Serializer[FulfilmentItem]):
+    lineId = serializers.CharField(source="order_line.line_id")
+    productId = serializers.CharField(source="order_line.variant.sku")
+    quantity = serializers.IntegerField()
+    completedQuantity = serializers.IntegerField(source="completed")
+    failedQuantity = serializers.IntegerField(source="failed")
+    openQuantity = serializers.IntegerField(source="open_quantity")
+
+
+class FulfilmentRequestSerializer(serializers.Serializer[FulfilmentRequest]):
+    fulfillmentRequestId = serializers.CharField(source="number")
+    orderId = serializers.CharField(source="order.number")
+    warehouseLocation = serializers.CharField(source="warehouse.code")
+    status = serializers.ChoiceField(FulfilmentRequest.Status)
+    reason = serializers.CharField(
+        source="failure", help_text="Why it, or part of it, failed; empty where nothing did."
+    )
+    note = serializers.CharField()
+    logicalTimestamp = serializers.IntegerField(
+        source="logical_timestamp", help_text="The warehouse's own clock at the last thing that happened to it."
+    )
+    assignedAt = serializers.DateTimeField(source="assigned_at")
+    items = RequestItemSerializer(many=True)
+    version = serializers.IntegerField()
+
+
+class RejectedItem(serializers.Serializer[Any]):
+    lineId = Text(source="line_id", max_length=40)
+    quantity = Quantity()
+
+
+class RejectFields(serializers.Serializer[Any]):
+    reason = serializers.ChoiceField([(row.value, row.label) for row in FulfilmentRequest.REFUSALS], source="failure")
+    note = Text(max_length=200, required=False, default="", allow_blank=True)
+    items = RejectedItem(
+        many=True, required=False, default=list, max_length=LINES_MAX, help_text="Of part of it; else all that is open."
+    )
+
+
+class CompleteFields(serializers.Serializer[Any]):
+    carrier = Text(max_length=60, required=False, default=fulfilment.HANDOVER)
+    service = Text(max_length=60, required=False, default="", allow_blank=True)
+    trackingNumber = Text(source="tracking_number", max_length=80, required=False, default="", allow_blank=True)
+    sscc = Sscc(required=False, default="", allow_blank=True)
+    items = LeavingLine(
+        many=True, required=False, default=list, max_length=LINES_MAX, help_text="What left; else all that is open."
+    )
+
+
+class RequestFilter(filters.FilterSet):
+    status = filters.ChoiceFilter(choices=FulfilmentRequest.Status)
+    orderId = filters.CharFilter("order__number")
+    warehouse = filters.CharFilter("warehouse__code")
+
+
+class RequestDoor(Door):
+    queryset = FulfilmentRequest.objects.none()
+    serializer_class = FulfilmentRequestSerializer
+    required_scopes: ClassVar = {"GET": "orders:read", "POST": "shipments:write"}
+    keyset = "-id"
+
+    def shown(self) -> Any:
+        """Requests with their items, of those what the caller may see. A constant few queries."""
+        mine = OrderLine.objects.for_partner(self.partner)
+        items = FulfilmentItem.objects.filter(order_line__in=mine).select_related("order_line__variant")
+        rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("order", "warehouse")
+        return rows.prefetch_related(Prefetch("items", items))
+
+    def find(self, number: str) -> FulfilmentRequest:
+        return get_object_or_404(FulfilmentRequest.objects.for_partner(self.partner), number=number)
+
+    def answer(self, request: FulfilmentRequest) -> Response:
+        row = self.shown().get(pk=request.pk)
+        return conditional.with_etag(
+            Response(FulfilmentRequestSerializer(row).data), conditional.etag(row.version), self.request
+        )
+
+    def lines(self, request: FulfilmentRequest) -> list[OrderLine]:
+        mine = OrderLine.objects.for_partner(self.partner).filter(order=request.order_id)
+        return list(mine.select_related("variant", "reservation_line__variant"))
+
+
+class FulfilmentRequests(RequestDoor):
+    """What warehouses are asked to send."""
+
+    filterset_class = RequestFilter
+
+    @extend_schema(operation_id="listFulfillmentRequests")
+    def get(self, request: Request) -> Response:
+        """The requests the caller may see, newest first."""
+        return self.listed(self.shown())
+
+
+class OneFulfilmentRequest(RequestDoor):
+    @extend_schema(operation_id="getFulfillmentRequest")
+    def get(self, request: Request, number: str) -> Response:
+        """One request: what of each line is open, has left, or will not."""
+        return self.answer(self.find(number))
+
+
+class Accept(RequestDoor):
+    @extend_schema(operation_id="acceptFulfillmentRequest", request=None)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """The warehouse will fulfil it."""
+        return self.answer(requesting.accept(request=self.find(number), actor=self.actor, at=timezone.now()))
+
+
+class Reject(RequestDoor):
+    @extend_schema(operation_id="rejectFulfillmentRequest", request=RejectFields)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """The warehouse cannot fulfil it, or part of it; another one is asked, and what is nowhere waits.
+
+        With the reason `notFound` the products are counted there.
+        """
+        found = self.find(number)
+        fields = self.understood(RejectFields)
+        mine = self.lines(found)
+        units: dict[int, int] = {}
+        for place, item in enumerate(fields.pop("items")):
+            line = find_line(mine, item, f"items[{place}]")
+            units[line.pk] = units.get(line.pk, 0) + item["quantity"]
+        return self.answer(requesting.reject(request=found, units=units, actor=self.actor, at=timezone.now(), **fields))
+
+
+class Complete(RequestDoor):
+    @extend_schema(operation_id="completeFulfillmentRequest", request=CompleteFields)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """The goods left: all that is open, or the `items` named. They are booked out as a shipment."""
+        found = self.find(number)
+        fields = self.understood(CompleteFields)
+        mine = self.lines(found)
+        leaving = [leaving_of(place, line, mine, "items") for place, line in enumerate(fields.pop("items"))]
+        return self.answer(
+            fulfilment.complete(request=found, done=leaving or None, actor=self.actor, at=timezone.now(), **fields)
+        )

@@ -1,0 +1,128 @@
+"""An order is changed while it is under way: lines grow, shrink, come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+
+from orders.models import Order, OrderLine
+from orders.operations import ordering, waiting
+from orders.operations.ordering import Asked
+from partners.actors import Actor
+from partners.problems import IllegalStep, InvalidInput, Problem
+from stock.models import ReservationLine
+from stock.operations import changing
+from stock.operations.changing import Less
+from stock.operations.promising import InsufficientStock, Wanted
+
+
+class AlreadyShipped(Problem):
+    """Less would be ordered than has left. Data: lineId, shipped, requested."""
+
+    code = "already_shipped"
+    title = "More has been shipped"
+
+
+@transaction.atomic
+def amend(*, order: Order, changes: Sequence[Asked], actor: Actor, at: datetime) -> Order:
+    """Set the quantities of lines by `line_id`; a line not there yet is added, one of quantity 0 is taken off.
+
+    What is no longer wanted is given back, exactly; what is wanted more is promised, all of it unless the order may
+    wait. Where that was the last open line, the order is shipped. The warehouses are asked anew. Said twice, the
+    second time changes nothing. Locks order, reservation, levels, clocks.
+
+    Raises IllegalStep for an order that is over, AlreadyShipped, InsufficientStock, and InvalidInput where a line
+    is of another product, or nothing would be left (cancel it instead); nothing has changed then.
+    """
+    locked = Order.objects.lock().get(pk=order.pk)
+    if locked.status not in ordering.WAITING:
+        raise IllegalStep(
+            f"It is {locked.status} and cannot be amended.",
+            currentStatus=locked.status,
+            allowedFrom=[str(status) for status in ordering.WAITING],
+        )
+    lines = {line.line_id: line for line in locked.lines.select_related("variant")}
+    before = {line_id: line.quantity for line_id, line in lines.items()}
+    changed = [_set(lines[asked.line_id], asked) for asked in changes if asked.line_id in lines]
+    OrderLine.objects.bulk_update([line for line, is_new in changed if is_new], ["quantity", "unit_price", "currency"])
+    added = [asked for asked in changes if asked.line_id not in lines]
+    if not added and not any(is_new for _, is_new in changed):
+        return locked
+    if not added and not any(line.quantity for line in lines.values()):
+        raise InvalidInput.at("lines", "Nothing would be left of it; cancel the order instead.")
+    grown = {line.reservation_line_id for line_id, line in lines.items() if line.quantity > before[line_id]}
+    _hold(locked, added, grown, actor=actor, at=at)
+    Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
+    locked.refresh_from_db()
+    ordering.tell(order=locked, event_type="order.amended", actor=actor, at=at, also=ordering.operator_ids(locked))
+    if not locked.lines.filter(shipped__lt=F("quantity")).exists():
+        locked = _finish(locked, actor=actor, at=at)
+    ordering.ask(order=locked, actor=actor, at=at)
+    return locked
+
+
+def _set(line: OrderLine, asked: Asked) -> tuple[OrderLine, bool]:
+    if line.variant_id != asked.variant.pk:
+        raise InvalidInput.at("lines", f"Line {line.line_id} is of {line.variant.sku}; add a line for another product.")
+    if asked.quantity < line.shipped:
+        raise AlreadyShipped(
+            f"{line.shipped} of line {line.line_id} have left; fewer cannot be ordered any more.",
+            lineId=line.line_id,
+            shipped=line.shipped,
+            requested=asked.quantity,
+        )
+    price = (asked.unit_price, asked.currency) if asked.unit_price is not None else (line.unit_price, line.currency)
+    before = line.quantity, line.unit_price, line.currency
+    line.quantity, (line.unit_price, line.currency) = asked.quantity, price
+    return line, before != (asked.quantity, *price)
+
+
+def _hold(order: Order, added: Sequence[Asked], grown: Collection[int | None], *, actor: Actor, at: datetime) -> None:
+    """Let the promise say what the lines say now; what waited before may go on waiting."""
+    kept: Sequence[ReservationLine | None] = [None] * len(added)
+    if order.reservation is not None:
+        less = [Less(line=leaf, quantity=-units) for leaf, units in waiting.balance(order).items() if units < 0]
+        changing.give_back(reservation=order.reservation, less=less, actor=actor, at=at)
+        waiting.keep(order=order, actor=actor, at=at)
+        if not order.allow_backorder:
+            _check_kept(order, grown)
+        if added:
+            kept = changing.add_lines(
+                reservation=order.reservation,
+                wanted=[Wanted(variant=asked.variant, quantity=asked.quantity) for asked in added],
+                is_all_or_nothing=not order.allow_backorder,
+                actor=actor,
+                at=at,
+            )
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            order=order, line_id=asked.line_id, variant=asked.variant, quantity=asked.quantity,
+            unit_price=asked.unit_price, currency=asked.currency, reservation_line=line,
+        )
+        for asked, line in zip(added, kept, strict=True)
+    )  # fmt: skip
+
+
+def _check_kept(order: Order, grown: Collection[int | None]) -> None:
+    short = {
+        leaf: units
+        for leaf, units in waiting.balance(order).items()
+        if units > 0 and (leaf.kit_line_id or leaf.pk) in grown
+    }
+    if short:
+        raise InsufficientStock(
+            f"There is not enough of {', '.join(leaf.variant.sku for leaf in list(short)[:5])}; nothing was changed.",
+            shortages=[
+                {"productId": leaf.variant.sku, "requested": units, "available": 0} for leaf, units in short.items()
+            ],
+        )
+
+
+def _finish(order: Order, *, actor: Actor, at: datetime) -> Order:
+    """All that is still ordered has left."""
+    if order.reservation is not None:
+        changing.close(reservation=order.reservation)
+    return ordering.advance(order=order, status=Order.Status.SHIPPED, actor=actor, at=at)

@@ -1,0 +1,71 @@
+"""Orders that wait get what came in, in their rank: the most urgent first, then the day they are wanted, then age."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from orders.models import Order
+from orders.operations import ordering, requesting, waiting
+from orders.operations.ticking import Ticks
+from partners.actors import Actor
+
+# What waits is little beside what there is, so its products are looked at one by one for something free.
+WAITING = """
+    SELECT placed.id FROM orders_order placed
+      JOIN orders_orderline line ON line.order_id = placed.id AND line.shipped < line.quantity
+      LEFT JOIN stock_reservationline leaf
+             ON leaf.reservation_id = placed.reservation_id
+            AND (leaf.kit_line_id = line.reservation_line_id
+                 OR leaf.id = line.reservation_line_id
+                AND NOT EXISTS (SELECT FROM stock_reservationline part WHERE part.kit_line_id = leaf.id))
+      LEFT JOIN stock_reservationline kit ON kit.id = leaf.kit_line_id
+     WHERE placed.status IN ('pending', 'confirmed', 'packed')
+       AND (line.quantity - line.shipped) * coalesce(leaf.quantity / kit.quantity, 1)
+         > coalesce((SELECT sum(kept.quantity - kept.consumed - kept.freed)
+                       FROM stock_allocation kept WHERE kept.line_id = leaf.id), 0)
+       AND EXISTS (SELECT FROM stock_level level
+                     JOIN stock_location place ON place.id = level.location_id
+                     JOIN stock_warehouse warehouse ON warehouse.id = place.warehouse_id AND warehouse.is_active
+                    WHERE level.variant_id = coalesce(leaf.variant_id, line.variant_id)
+                      AND level.condition = 'sellable' AND level.on_hand > level.reserved)
+     GROUP BY placed.id
+     ORDER BY placed.priority DESC, placed.requested_delivery_date NULLS LAST, placed.created_at, placed.id
+     LIMIT %s
+"""
+
+
+def fill_waiting(*, actor: Actor, at: datetime, limit: int = 500) -> int:
+    """Promise what is free to the orders that wait for it, each in a transaction of its own; returns the units.
+
+    Run again it promises what came since. An order that needs a warehouse which refused it, or whose partner is
+    promised fresher goods, goes on waiting and holds nobody up.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, [limit])
+        ids = [row[0] for row in cursor.fetchall()]
+    orders = Order.objects.in_bulk(ids)
+    return sum(fill(order=orders[pk], actor=actor, at=at) for pk in ids)
+
+
+@transaction.atomic
+def fill(*, order: Order, actor: Actor, at: datetime) -> int:
+    """Promise an order what it waits for, as far as it is free; returns the units. Its warehouses are asked at once.
+
+    Never refuses: what is not there goes on waiting, and an order that is over takes nothing.
+    """
+    locked = Order.objects.lock().get(pk=order.pk)
+    if locked.status not in ordering.WAITING:
+        return 0
+    if locked.reservation is None:
+        kept = ordering.promise_anew(order=locked, actor=actor, at=at)
+    else:
+        kept = waiting.keep(order=locked, actor=actor, at=at)
+    if kept:
+        Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
+        ticks = Ticks(actor=actor, at=at)
+        requesting.follow(order=locked, ticks=ticks)
+        ticks.write()
+    return kept

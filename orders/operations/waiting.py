@@ -1,0 +1,58 @@
+"""What an order waits for: units that are ordered, not shipped, and not promised."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+
+from django.db.models import F, Sum
+
+from orders.models import FulfilmentRequest, Order
+from partners.actors import Actor
+from stock.models import Allocation, ReservationLine
+from stock.operations import changing
+from stock.operations.changing import More
+
+OPEN = F("quantity") - F("consumed") - F("freed")
+
+
+def balance(order: Order) -> dict[ReservationLine, int]:
+    """By line that holds units itself (a kit's: its components): how many are to be promised yet, below zero how
+    many are promised too many. Only what differs. Three queries. The caller holds the order."""
+    kept = dict(
+        Allocation.objects.filter(line__reservation=order.reservation_id)
+        .values("line")
+        .annotate(units=Sum(OPEN))
+        .values_list("line", "units")
+    )
+    leaves = {row.pk: row for row in ReservationLine.objects.filter(reservation=order.reservation_id).order_by("id")}
+    parts: dict[int, list[ReservationLine]] = defaultdict(list)
+    for leaf in leaves.values():
+        if leaf.kit_line_id:
+            parts[leaf.kit_line_id].append(leaf)
+    found = {}
+    for line in order.lines.exclude(reservation_line=None).order_by("id"):
+        kit = leaves[line.reservation_line_id]  # type: ignore[index]  # excluded
+        for leaf in parts.get(kit.pk, [kit]):
+            wanted = (line.quantity - line.shipped) * (leaf.quantity // kit.quantity)
+            if difference := wanted - kept.get(leaf.pk, 0):
+                found[leaf] = difference
+    return found
+
+
+def keep(*, order: Order, actor: Actor, at: datetime) -> int:
+    """Promise what an order waits for, as far as it is free, not from warehouses that refused it. Returns the units.
+
+    The caller holds the order's lock. Nothing is refused; what is not there goes on waiting.
+    """
+    if order.reservation is None:
+        return 0
+    wanted = [More(line=leaf, quantity=units) for leaf, units in balance(order).items() if units > 0]
+    kept = changing.keep_more(reservation=order.reservation, more=wanted, barred=refused_by(order), actor=actor, at=at)
+    return sum(kept.values())
+
+
+def refused_by(order: Order) -> set[str]:
+    """The warehouses that said they cannot fulfil this order."""
+    refused = order.fulfilment_requests.filter(failure__in=FulfilmentRequest.REFUSALS)
+    return set(refused.values_list("warehouse__code", flat=True))
