@@ -17,6 +17,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    autocomplete_fields = ("groups",)
+    filter_horizontal = ("user_permissions",)
     show_full_result_count = False
     list_per_page = 50
 

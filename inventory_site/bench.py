@@ -31,10 +31,11 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from catalog.models import Variant
-from partners import actors
+from inventory_site import bench_fitment, bench_promise
+from partners import actors, prepared
 from partners.problems import Problem
 from partners.turnstile import Turnstile
-from stock import availability, made_up, prepared
+from stock import availability, made_up
 from stock.operations import promising, reservations
 from stock.operations.imports import StockFile
 
@@ -84,13 +85,18 @@ def database(name: str) -> Iterator[None]:
         connection.settings_dict["NAME"] = before
 
 
-def prepare(name: str, size: Size, say: Callable[[str], None]) -> None:
-    """Make the database with its made-up stock, or take the one a run before has left."""
+def make(name: str, say: Callable[[str], None]) -> None:
+    """An empty database, where there is none of this name yet."""
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)", [name])
         if not cursor.fetchone()[0]:
             say(f"Making {name}")
             cursor.execute(f'CREATE DATABASE "{name}"')
+
+
+def prepare(name: str, size: Size, say: Callable[[str], None]) -> None:
+    """Make the database with its made-up stock, or take the one a run before has left."""
+    make(name, say)
     with database(name):
         call_command("migrate", verbosity=0)
         with connection.cursor() as cursor:
@@ -438,6 +444,19 @@ def run(*, size: Size, seconds: float, turns: int, only: Sequence[str], say: Cal
         )  # fmt: skip
         asking.dismiss()
         reading.dismiss()
+    if wanted(name := "fitments of a vehicle, the slowest of twenty"):
+        with database(large):
+            bench_fitment.fill(10 * size.variants, say=say)
+            yield measure(
+                name=name, beside="its SQL, prepared, through psycopg", reach="0.5", turns=turns,
+                ours=lambda: bench_fitment.ask(seconds), other=lambda: bench_fitment.read_bare(seconds),
+            )  # fmt: skip
+    if wanted(name := "delivery date of a cart of 10"):
+        with database(large):
+            yield measure(
+                name=name, beside="availability of the same 10 alone", reach="0.33", turns=turns,
+                ours=lambda: bench_promise.ask(seconds), other=lambda: bench_promise.look(seconds),
+            )  # fmt: skip
     rows = min(size.levels, 200_000)
     if wanted(name := f"load a file of up to {rows:,} counted places"):
         with database(large):

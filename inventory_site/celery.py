@@ -21,8 +21,12 @@ EXPIRES_SECONDS = 30
 TIMETABLE: dict[str, dict[str, Any]] = {
     "relay events": {"task": "partners.tasks.relay_events", "schedule": 2.0},
     "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
+    "work on imports": {"task": "catalog.tasks.work_on_imports", "schedule": 15.0},
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
+    "index attributes": {"task": "catalog.tasks.index_attributes", "schedule": crontab(minute="22")},
     "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
+    "fill backorders": {"task": "orders.tasks.fill_backorders", "schedule": 30.0},
+    "forget unclaimed promises": {"task": "orders.tasks.forget_unclaimed_promises", "schedule": crontab(minute="53")},
     "seal the ledger": {"task": "stock.tasks.seal_ledger", "schedule": crontab(hour="1", minute="47")},
     "prove the ledger": {"task": "stock.tasks.audit_ledger", "schedule": crontab(hour="2", minute="17")},
     "take a snapshot": {"task": "stock.tasks.take_snapshot", "schedule": crontab(hour="3", minute="17")},

@@ -18,20 +18,41 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "order",
         "shipment",
         "return",
+        "receipt",
+        "advanceshipnotice",
+        "carrierservice",
+        "transittime",
+        "shippingcalendar",
+        "workinghours",
+        "calendarday",
+        "pickup",
     ),
     "Merchandising": (
         "variant",
+        "catalogimport",
         "producttype",
         "fitment",
+        "equivalent",
+        "interchangegroup",
+        "interchangemember",
+        "vehiclealias",
         "supplieritem",
         "pack",
+        "identifier",
+        "pricelist",
+        "price",
         "kitcomponent",
         "partner",
         "promiserule",
         "ownergrant",
+        "purchaseorder",
+        "supplierterms",
+        "landedcharge",
     ),
     "Auditor": (),
 }
+# What goes beyond adding and changing.
+MORE: dict[str, tuple[str, ...]] = {"Merchandising": ("accept_over_delivery",)}
 APPS = ("partners", "catalog", "stock", "orders")
 
 
@@ -42,6 +63,6 @@ def ensure_roles() -> None:
         wanted = Permission.objects.filter(content_type__app_label__in=APPS, codename__startswith="view_")
         changing = Permission.objects.filter(
             content_type__app_label__in=APPS,
-            codename__in=[f"{verb}_{model}" for verb in ("add", "change") for model in models],
+            codename__in=[*(f"{verb}_{model}" for verb in ("add", "change") for model in models), *MORE.get(role, ())],
         )
         group.permissions.set(wanted | changing)

@@ -286,13 +286,13 @@ LOGGING = {
 
 
 def menu(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
-    """A group of the side bar; who may not view a page does not see it."""
+    """A group of the side bar; who may not view a page does not see it. A page is a list, or `list/page`."""
     items = [
         {
             "title": name,
             "icon": icon,
-            "link": reverse_lazy(f"admin:{page}_changelist"),
-            "permission": partial(may_view, page),
+            "link": reverse_lazy(f"admin:{page.replace('/', '_') if '/' in page else f'{page}_changelist'}"),
+            "permission": partial(may_view, page.partition("/")[0]),
         }
         for name, icon, page in pages
     ]
@@ -319,6 +319,7 @@ UNFOLD = {
         }
     ],
     "DASHBOARD_CALLBACK": "inventory_site.dashboard.show",
+    "COMMAND": {"search_callback": "inventory_site.palette.find"},
     "BORDER_RADIUS": "6px",
     # Petrol; white on 600 and 600 on white both pass WCAG AA (5.5:1).
     "COLORS": {
@@ -359,11 +360,31 @@ UNFOLD = {
                 ("Orders", "receipt_long", "orders_order"),
                 ("Shipments", "local_shipping", "orders_shipment"),
                 ("Returns", "assignment_return", "orders_return"),
+                ("Carrier services", "conveyor_belt", "orders_carrierservice"),
+                ("Shipping calendars", "calendar_month", "orders_shippingcalendar"),
+                ("Pickups", "schedule", "orders_pickup"),
+                ("Delivery promises", "verified", "orders_deliverypromise"),
+            ),
+            menu(
+                "Purchasing",
+                ("Purchase orders", "shopping_cart", "orders_purchaseorder"),
+                ("Ship notices", "local_shipping", "orders_advanceshipnotice"),
+                ("Receipts", "receipt", "orders_receipt"),
+                ("Receive goods", "barcode_scanner", "orders_receipt/receive"),
+                ("Supplier terms", "handshake", "orders_supplierterms"),
             ),
             menu(
                 "Catalog",
                 ("Products", "category", "catalog_variant"),
+                ("Imports", "upload_file", "catalog_catalogimport"),
+                ("Identifiers", "barcode", "catalog_identifier"),
+                ("Price lists", "sell", "catalog_pricelist"),
+                ("Prices", "payments", "catalog_price"),
+                ("Find parts", "car_gear", "catalog_fitment/find"),
                 ("Fitments", "directions_car", "catalog_fitment"),
+                ("Equal parts", "swap_horiz", "catalog_interchangegroup"),
+                ("Vehicles", "garage", "catalog_vehicle"),
+                ("Vehicle aliases", "join", "catalog_vehiclealias"),
                 ("Product types", "label", "catalog_producttype"),
             ),
             menu(

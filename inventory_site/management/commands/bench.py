@@ -1,16 +1,17 @@
 """manage.py bench: how fast we are beside what PostgreSQL gives without us."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from inventory_site import bench
+from inventory_site import bench, bench_imports, bench_search
 
 
 class Command(BaseCommand):
     help = (
-        "Measures the stock engine beside the bare database, ratios first. Makes databases of its own beside the one "
+        "Measures search, imports and the stock engine beside the bare database, ratios first. Makes databases of its own beside the one "
         "it is given (<name>_bench, kept for the next run), so it needs the right to create them; a full first run "
         "takes some ten minutes and 5 GB."
     )
@@ -22,14 +23,24 @@ class Command(BaseCommand):
         parser.add_argument("--only", nargs="*", default=[], help="only measures with one of these words in their name")
         parser.add_argument("--json", action="store_true")
 
+    def measures(
+        self, *, quick: bool, seconds: float, turns: int, only: list[str], say: Any, **_: Any
+    ) -> Iterator[bench.Figure]:
+        """Search, imports, and the stock engine unless those alone are wanted: its ground takes long to make."""
+        products = 2_000 if quick else bench_search.VARIANTS
+        yield from bench_search.run(turns=turns, only=only, say=say, variants=products)
+        yield from bench_imports.run(turns=turns, only=only, say=say, count=products)
+        if only and all(word.startswith(("search", "import")) for word in only):
+            return
+        yield from bench.run(
+            size=bench.QUICK if quick else bench.FULL, seconds=seconds, turns=turns, only=only, say=say
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         say = self.stderr.write if options["json"] else self.stdout.write
         figures = []
         try:
-            for figure in bench.run(
-                size=bench.QUICK if options["quick"] else bench.FULL, seconds=options["seconds"], turns=options["turns"],
-                only=options["only"], say=say,
-            ):  # fmt: skip
+            for figure in self.measures(**options, say=say):
                 figures.append(figure)
                 say(
                     f"{figure.ratio:7.2f} ×  {figure.name}: {figure.ours:,.0f}/s,"
