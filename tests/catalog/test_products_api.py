@@ -20,6 +20,12 @@ SAUCE = {
     "packs": [{"name": "case", "quantity": 12}],
     "suppliers": [{"supplierId": "SUP-1", "supplierCode": "H7"}],
 }
+CASE = {"name": "case", "quantity": 12, "gtin": "", "level": "case", "filledWith": "", "filledCount": None}
+
+
+def offers(product):
+    """Whose offers a product's answer tells of, and under which numbers."""
+    return [(row["supplierId"], row["supplierCode"]) for row in product["suppliers"]]
 
 
 @pytest.fixture
@@ -32,9 +38,10 @@ def test_a_product_is_created_read_and_found(api, shop, retailer):
     made = api(shop).post("/products", SAUCE)
     assert (made.status_code, made["Location"], made["ETag"]) == (201, "/api/v1/products/SAUCE", '"1"')
     body = api(retailer).get("/products/SAUCE").json()
-    packs = body.pop("packs")
-    assert packs == [{"name": "case", "quantity": 12, "gtin": ""}]
-    assert body == body | {name: value for name, value in SAUCE.items() if name != "packs"}
+    packs, suppliers = body.pop("packs"), body.pop("suppliers")
+    assert packs == [CASE]
+    assert offers({"suppliers": suppliers}) == [("SUP-1", "H7")]
+    assert body == body | {name: value for name, value in SAUCE.items() if name not in {"packs", "suppliers"}}
     for query in (
         "q=habanero", "q=SAUC", f"q={GTIN}", f"gtin={GTIN}", f"gtin=0{GTIN}", "brand=fire %26 co", "productType=food",
         "supplierId=SUP-1", "attributes.heat=hot",
@@ -45,6 +52,43 @@ def test_a_product_is_created_read_and_found(api, shop, retailer):
         assert api(retailer).get(f"/products?{query}").json()["items"] == [], query
 
 
+@pytest.mark.parametrize("gtin", ["abc", "4006381333931x", "400638133393100", "%D9%A1%D9%A2", "%00"])
+def test_what_can_be_no_gtin_is_refused_by_name(api, shop, gtin):
+    answer = api(shop).get(f"/products?gtin={gtin}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+    assert answer.json()["detail"].startswith("gtin:")
+
+
+def test_a_product_keeps_its_address(api, shop):
+    client = api(shop)
+    client.post("/products", SAUCE)
+    before = client.get("/products/SAUCE").json()
+    for method in ("PATCH", "PUT"):
+        answer = client.request(
+            method, "/products/SAUCE", SAUCE | {"productId": "SAUCE-2"}, headers={"If-Match": '"1"'}
+        )
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "productId")
+    assert client.get("/products/SAUCE").json() == before
+
+
+@pytest.mark.parametrize("products", [3, 30])
+def test_a_page_costs_the_same_queries_however_many_products_there_are(
+    api, shop, retailer, django_assert_num_queries, products
+):
+    for n in range(products):
+        make.make_variant(sku=f"S-{n:02}", brand="Fire & Co", attributes={"heat": "hot"})
+    fitted = Variant.objects.get(sku="S-00")
+    Fitment.objects.create(variant=fitted, make="Honda", model="Civic", year_from=2012, year_to=2015)
+    client = api(retailer)
+    client.get("/products")
+    for query, cost in (
+        ("", 6), ("?brand=FIRE %26 co", 6), ("?attributes.heat=hot", 6), ("?make=honda&model=CIVIC&year=2013", 6),
+        ("/S-00/fitments", 3),
+    ):  # fmt: skip
+        with django_assert_num_queries(cost):
+            assert client.get(f"/products{query}").json()["items"] != [], query
+
+
 def test_a_revision_needs_the_version_it_was_made_from_and_leaves_a_trace(api, shop):
     client = api(shop)
     client.post("/products", SAUCE)
@@ -53,7 +97,7 @@ def test_a_revision_needs_the_version_it_was_made_from_and_leaves_a_trace(api, s
     assert client.patch("/products/SAUCE", change, headers={"If-Match": '"9"'}).status_code == 412
     revised = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'})
     assert (revised.status_code, revised.json()["name"], revised["ETag"]) == (200, "Habanero No. 8", '"2"')
-    assert revised.json()["packs"] == [{"name": "case", "quantity": 12, "gtin": ""}], "what is not named stays"
+    assert revised.json()["packs"] == [CASE], "what is not named stays"
     same = client.patch("/products/SAUCE", change, headers={"If-Match": '"2"'})
     assert same["ETag"] == '"2"'
     assert [row.name for row in Variant.history.filter(sku="SAUCE").order_by("history_id")] == [
@@ -136,8 +180,8 @@ def test_a_list_in_a_change_may_be_as_short_as_in_a_new_product(api, shop):
     client.post("/products", SAUCE)
     change = {"packs": [{"name": "inner", "quantity": 6}], "suppliers": ["SUP-1"]}
     revised = client.patch("/products/SAUCE", change, headers={"If-Match": '"1"'}).json()
-    assert revised["packs"] == [{"name": "inner", "quantity": 6, "gtin": ""}]
-    assert revised["suppliers"] == [{"supplierId": "SUP-1", "supplierCode": ""}]
+    assert revised["packs"] == [CASE | {"name": "inner", "quantity": 6, "level": "inner"}]
+    assert offers(revised) == [("SUP-1", "")]
 
 
 def test_one_and_true_are_two_values_of_an_attribute(api, shop):
@@ -198,11 +242,11 @@ def test_a_sku_and_a_gtin_are_given_once(api, shop, change, code):
 def test_a_supplier_writes_its_own_products_and_sees_no_others(api, supplier, retailer):
     rival = make.make_partner(code="SUP-2", kind="supplier")
     made = api(supplier).post("/products", {"productId": "MINE", "name": "Mine"})
-    assert made.json()["suppliers"] == [{"supplierId": "SUP-1", "supplierCode": ""}]
+    assert offers(made.json()) == [("SUP-1", "")]
     SupplierItem.objects.create(supplier=rival, variant=make.make_variant(sku="SHARED", suppliers=[supplier]))
     assert [row["productId"] for row in api(rival).get("/products").json()["items"]] == ["SHARED"]
     shared = api(rival).get("/products/SHARED").json()
-    assert shared["suppliers"] == [{"supplierId": "SUP-2", "supplierCode": ""}]
+    assert offers(shared) == [("SUP-2", "")]
     assert api(rival).get("/products/MINE").status_code == 404
     answer = api(rival).patch("/products/MINE", {"name": "Theirs"}, headers={"If-Match": '"1"'})
     assert answer.status_code == 404
@@ -245,5 +289,16 @@ def test_a_page_of_products_costs_the_same_few_queries_however_long(api, retaile
     for _ in range(30):
         make.make_variant(suppliers=[supplier])
     client = api(retailer)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         assert len(client.get("/products").json()["items"]) == 30
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_body_that_names_another_product_changes_neither(api, shop, method):
+    for sku in ("A", "B"):
+        make.make_variant(sku=sku, name=sku)
+    client, tag = api(shop), {"If-Match": '"1"'}
+    answer = client.request(method, "/products/A", {"productId": "B", "name": "x"}, headers=tag)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "productId")
+    assert list(Variant.objects.order_by("sku").values_list("name", "version")) == [("A", 1), ("B", 1)]
+    assert client.request(method, "/products/A", {"productId": "A", "name": "x"}, headers=tag).status_code == 200

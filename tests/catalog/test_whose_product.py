@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.models import SupplierItem, Variant
+from catalog.models import KitComponent, SupplierItem, Variant
 from tests import make
 from tests.catalog.test_parents import change, everything
 
@@ -114,9 +114,11 @@ def test_a_supplier_changes_its_own_offer_of_a_shared_product_and_no_others(api,
     same = api(supplier).get("/products/SHARED").json()
     same |= {"gtin": None, "suppliers": [{"supplierId": "SUP-1", "supplierCode": "A-2"}]}
     answer = change(api(supplier), "SHARED", same, "PUT")
-    assert (answer.status_code, answer.json()["suppliers"]) == (200, same["suppliers"])
+    (offer,) = answer.json()["suppliers"]
+    assert (answer.status_code, offer["supplierId"], offer["supplierCode"]) == (200, "SUP-1", "A-2")
     answer = change(api(supplier), "SHARED", {"suppliers": []})
-    assert (answer.status_code, answer.json()["suppliers"]) == (200, [{"supplierId": "SUP-1", "supplierCode": ""}])
+    (offer,) = answer.json()["suppliers"]
+    assert (answer.status_code, offer["supplierId"], offer["supplierCode"]) == (200, "SUP-1", "")
     offers = SupplierItem.objects.filter(variant=shared).values_list("supplier__code", "supplier_code")
     assert set(offers) == {("SUP-1", ""), ("SUP-2", "")}
     before = everything()
@@ -163,3 +165,15 @@ def test_the_house_changes_what_suppliers_share(api, supplier, shared, family):
     client = api(make.make_partner(code="SHOP", kind="channel"))
     assert change(client, "SHARED", {"name": "Ours", "parentId": "FAMILY"}).status_code == 200
     assert change(client, "FAMILY", {"name": "Ours", "suppliers": ["SUP-1"]}).status_code == 200
+
+
+def test_a_supplier_puts_together_what_it_alone_supplies_and_no_shared_product(api, supplier, shared):
+    make.make_variant(sku="MINE", suppliers=[supplier])
+    make.make_variant(sku="BOX", suppliers=[supplier])
+    client, body = api(supplier), {"components": [{"productId": "MINE", "quantity": 2}]}
+    answer = client.put("/products/SHARED/components", body, headers={"If-Match": '"1"'})
+    assert (answer.status_code, answer.json()["code"], answer.json()["productId"]) == (
+        403, "kept_by_the_house", "SHARED",
+    )  # fmt: skip
+    assert (KitComponent.objects.count(), Variant.objects.get(sku="SHARED").version) == (0, 1)
+    assert client.put("/products/BOX/components", body, headers={"If-Match": '"1"'}).json() == body

@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from catalog.models import Fitment, ProductType, Variant
 from inventory_site import roles
-from orders.models import Order
+from orders.models import Order, Pickup, SupplierTerms
 from orders.operations import fulfilment, ordering, returning
 from orders.operations.ordering import Asked
 from partners.models import IdempotencyKey, Partner
@@ -464,9 +464,13 @@ def test_every_form_opens_and_its_choices_are_bounded(keeper, shop, retailer, su
     assert max(few.values()) <= 24
 
 
+FREE = (Fitment, OwnerGrant, Pickup, PromiseRule, SupplierTerms)
+"""Nothing leans on them, and their history stays."""
+
+
 def test_no_page_lets_anything_be_deleted_that_others_lean_on(keeper, shop):
     for model, model_admin in admin.site._registry.items():
-        if model._meta.app_label in roles.APPS and model not in (Fitment, OwnerGrant, PromiseRule):
+        if model._meta.app_label in roles.APPS and model not in FREE:
             request = keeper.get(reverse("admin:index")).wsgi_request
             assert not model_admin.has_delete_permission(request), model
 
@@ -476,7 +480,7 @@ def product_form(keeper, variant: Variant, parts: dict[Variant, int]) -> dict:
     form = keeper.get(reverse("admin:catalog_variant_change", args=[variant.pk])).context["adminform"].form
     data = {name: form.initial.get(name) or "" for name in form.fields} | {"attributes": "{}"}
     data["product_type"] = variant.product_type_id
-    for prefix in ("packs", "supplier_items", "fitments", "equivalents"):
+    for prefix in ("packs", "identifiers", "supplier_items", "fitments", "equivalents", "regulatory_notes"):
         data |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
     there = list(variant.components.order_by("id"))
     data |= {"components-TOTAL_FORMS": len(there) + len(parts), "components-INITIAL_FORMS": len(there)}
@@ -498,7 +502,7 @@ def test_what_the_database_guards_refuse_is_a_sentence_and_not_a_fault(keeper, s
     stocked = Level.objects.select_related("variant").first().variant
     child = make.make_variant()
     data = product_form(keeper, child, {}) | {"parent": stocked.pk}
-    assert "parent is never stocked" in save_product(keeper, child, data)
+    assert "has stock of its own" in save_product(keeper, child, data)
     child.refresh_from_db()
     assert child.parent is None
 

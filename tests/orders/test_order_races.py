@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from datetime import date
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from orders.models import Order, OrderLine, Shipment
-from orders.operations import fulfilment, ordering, returning
+from orders.models import FulfilmentItem, Order, OrderLine, Shipment, Stamp
+from orders.operations import amending, fulfilment, ordering, requesting, returning, ticking
 from orders.operations.fulfilment import Leaving, OverShipment
 from orders.operations.ordering import Asked
 from orders.operations.returning import ComingBack, OverReturn
@@ -109,4 +112,96 @@ def test_cancel_and_ship_at_once_do_one_of_the_two(town):
     on_hand = Level.objects.get(batch__number="B").on_hand
     assert (order.status, on_hand) in {("cancelled", 100), ("shipped", 90)}
     assert reserved() == 0
+    assert proof.prove_ledger().differences == []
+
+
+@pytest.mark.races
+def test_thirty_two_writers_and_no_observer_ever_sees_a_stamp_before_the_one_before_it(town, monkeypatch):
+    """Each confirms an order of its own in one warehouse while somebody looks all the time."""
+    partner, variant, _ = town
+    orders = [
+        ordering.place(
+            partner=partner, external_reference=f"PO-{turn}", ship_to={}, actor=make.TESTER, at=timezone.now(),
+            asked=[Asked(line_id="1", variant=variant, quantity=1)],
+        )[0]
+        for turn in range(32)
+    ]  # fmt: skip
+    assert watched(lambda turn: ordering.confirm(order=orders[turn], actor=make.TESTER, at=timezone.now())) == []
+    assert sorted(Stamp.objects.values_list("logical_timestamp", flat=True)) == list(range(1, 33))
+
+
+@pytest.mark.races
+def test_by_a_sequence_an_observer_would_see_gaps(town, monkeypatch):
+    """The negative control: numbers that are not held to the end of the transaction."""
+    partner, variant, _ = town
+    orders = [
+        ordering.place(
+            partner=partner, external_reference=f"PO-{turn}", ship_to={}, actor=make.TESTER, at=timezone.now(),
+            asked=[Asked(line_id="1", variant=variant, quantity=1)],
+        )[0]
+        for turn in range(32)
+    ]  # fmt: skip
+    numbers = itertools.count(1)
+
+    def unlocked(warehouse_id: int, count: int) -> int:
+        number = next(numbers)
+        with connection.cursor() as cursor:  # the first waits for the second to have been seen
+            if number == 1:
+                cursor.execute("SELECT pg_sleep(0.5)")
+        return number
+
+    monkeypatch.setattr(ticking, "_tick", unlocked)
+    assert watched(lambda turn: ordering.confirm(order=orders[turn], actor=make.TESTER, at=timezone.now()))
+
+
+def watched(call) -> list[list[int]]:
+    """What an observer saw that had a gap, while 32 do it at once."""
+    gaps: list[list[int]] = []
+    is_over = threading.Event()
+
+    def look(_: int) -> None:
+        while not is_over.is_set():
+            seen = sorted(Stamp.objects.values_list("logical_timestamp", flat=True))
+            if seen != list(range(1, len(seen) + 1)):
+                gaps.append(seen)
+        connection.close()
+
+    observer = threading.Thread(target=look, args=(0,))
+    observer.start()
+    try:
+        results = all_at_once(32, call)
+    finally:
+        is_over.set()
+        observer.join()
+    assert not [result for result in results if isinstance(result, Exception)]
+    return gaps
+
+
+@pytest.mark.races
+def test_confirmed_shipped_amended_and_cancelled_at_once_units_are_conserved(town):
+    partner, variant, warehouse = town
+    order, _ = place(partner, variant, "PO-1")
+    line = OrderLine.objects.select_related("variant", "reservation_line__variant").get()
+
+    def act(turn: int):
+        match turn % 4:
+            case 0:
+                return ordering.confirm(order=order, actor=make.TESTER, at=timezone.now())
+            case 1:
+                return ship(order, line, warehouse, 2, f"1Z{turn}")
+            case 2:
+                asked = Asked(line_id="1", variant=variant, quantity=3 + turn % 7)
+                return amending.amend(order=order, changes=[asked], actor=make.TESTER, at=timezone.now())
+            case _:
+                return ordering.cancel(order=order, actor=make.TESTER, at=timezone.now())
+
+    results = all_at_once(32, act)
+    assert not [row for row in results if isinstance(row, Exception) and not isinstance(row, Problem)]
+    order.refresh_from_db()
+    line.refresh_from_db()
+    level = Level.objects.get()
+    assert level.on_hand == 100 - line.shipped
+    assert level.reserved == (line.quantity - line.shipped if order.status in ordering.WAITING else 0)
+    still = sum(item.open_quantity for item in FulfilmentItem.objects.all())
+    assert still == (level.reserved if order.status in requesting.ASKING else 0)
     assert proof.prove_ledger().differences == []

@@ -157,7 +157,7 @@ def test_who_runs_a_warehouse_hears_of_the_orders_it_keeps_goods_for(api, retail
     order = shipped(client)
     returned = come_back(client, order).json()
     client.post(f"/returns/{returned['returnId']}/receive")
-    for event in OutboxEvent.objects.exclude(type="inventory.updated"):
+    for event in OutboxEvent.objects.exclude(type="inventory.updated").exclude(type__startswith="fulfillment_request"):
         assert set(event.addressee_ids) == {retailer.pk, supplier.pk, west.pk}, event.type
 
 

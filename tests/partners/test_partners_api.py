@@ -133,6 +133,20 @@ def test_a_code_is_given_once(api, shop, supplier):
     assert (answer.status_code, answer.json()["code"]) == (409, "partner_exists")
 
 
+def test_a_code_never_changes_and_a_partner_keeps_its_address(api, shop, supplier, retailer):
+    before = list(Partner.objects.order_by("pk").values())
+    for path, field, code in (
+        ("/suppliers/SUP-1", "supplierId", "SUP-9"),
+        ("/retailPartners/RET-1", "retailPartnerId", "SUP-1"),
+    ):
+        for method in ("PATCH", "PUT"):
+            answer = api(shop).request(method, path, {field: code, "name": "Renamed"}, headers={"If-Match": '"1"'})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert list(Partner.objects.order_by("pk").values()) == before
+    same = api(shop).put("/suppliers/SUP-1", {"supplierId": "SUP-1", "name": "Renamed"}, headers={"If-Match": '"1"'})
+    assert (same.status_code, same.json()["name"]) == (200, "Renamed")
+
+
 def test_nobody_sees_partners_that_are_not_theirs_to_know(api, retailer, stranger, supplier):
     rival = make.make_partner(code="SUP-2", kind="supplier")
     assert api(rival).get("/suppliers/SUP-1").status_code == 404

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
+from django.db import connection, connections
 
 
 def all_at_once(count: int, call: Callable[[int], Any], *, patience_seconds: float = 60) -> list[Any]:
@@ -29,3 +29,14 @@ def all_at_once(count: int, call: Callable[[int], Any], *, patience_seconds: flo
     for thread in threads:
         thread.join(timeout=patience_seconds)
     return results
+
+
+def rewrite(function: str, *changes: tuple[str, str]) -> None:
+    """Take a step out of a function of the database, or put one in, for a negative control."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [function])
+        [text] = cursor.fetchone()
+        for before, after in changes:
+            assert before in text, f"{function} has no {before!r}"
+            text = text.replace(before, after)
+        cursor.execute(text)

@@ -11,7 +11,7 @@ from unittest import mock
 
 from django.db import connection, connections
 
-from stock import prepared
+from partners import prepared
 
 PATIENCE_SECONDS = 30
 
