@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
@@ -67,6 +68,20 @@ def test_what_has_variants_is_never_stocked_even_where_nobody_marked_it_a_parent
     with pytest.raises(IntegrityError, match="a parent is never stocked"), transaction.atomic():
         make.make_level(variant=parent, warehouse=make.make_warehouse())
     assert not Level.objects.exists()
+
+
+def test_a_product_that_is_saved_as_a_whole_can_be_referred_to_meanwhile(own_database):
+    """Where the save locked the product's key, two who each save one product and name the other's would deadlock."""
+    variant = make.make_variant(sku="SAVED", parent=make.make_variant(sku="ABOVE", is_parent=True))
+    with transaction.atomic(), psycopg.connect(**connection.get_connection_params()) as other:
+        variant.name = "Another"
+        variant.save()
+        look = "SELECT FROM catalog_variant WHERE id = %s FOR KEY SHARE NOWAIT"
+        assert other.execute(look, [variant.pk]).rowcount == 1
+        other.commit()
+        Variant.objects.filter(pk=variant.pk).update(sku="RENAMED")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute(look, [variant.pk])
 
 
 def test_of_the_first_stock_and_the_first_variant_at_once_one_is_refused(own_database):

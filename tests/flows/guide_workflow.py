@@ -28,7 +28,7 @@ class Caller:
         basic = base64.b64encode(credentials.encode()).decode()
         form = urllib.parse.urlencode({"grant_type": "client_credentials"}).encode()
         request = urllib.request.Request(f"{self.url}/oauth/token", form, {"Authorization": f"Basic {basic}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             self.token = json.load(answer)["access_token"]
 
     def call(self, method: str, path: str, body: Any = None, *, status: int = 200, **headers: str) -> Any:
@@ -38,7 +38,7 @@ class Caller:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data, sent | headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 got, text = answer.status, answer.read()
         except urllib.error.HTTPError as refusal:
             got, text = refusal.code, refusal.read()

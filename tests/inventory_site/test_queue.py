@@ -37,7 +37,10 @@ BROKERS = {
     "rabbitmq": ("amqp://guest:guest@127.0.0.1:5672//", 5672),
     "redis": ("redis://127.0.0.1:6379/15", 6379),
 }
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 120
+TASK_SECONDS_MAX = 60
+HUNG_SECONDS = 20
+"""A client left to itself tries again for minutes, or for ever."""
 SHORT_SECONDS = 3
 
 
@@ -134,7 +137,11 @@ class TestWorker:
             with transaction.atomic():
                 outbox.record("inventory.low", subject="a", payload={}, actor=actors.job("test"), at=timezone.now())
                 tasks.wake_after_commit(tasks.relay_events)
-            wait_until(lambda: OutboxEvent.objects.filter(position=1).exists(), seconds_max=10, says=log.read_text)
+            wait_until(
+                lambda: OutboxEvent.objects.filter(position=1).exists(),
+                seconds_max=TASK_SECONDS_MAX,
+                says=log.read_text,
+            )
 
     @pytest.mark.parametrize("name", BROKERS)
     @pytest.mark.usefixtures("own_database")
@@ -142,7 +149,7 @@ class TestWorker:
         with broker(name) as (client, variables):
             send(client, tmp_path)
             with worker("tests.inventory_site.worker_app", tmp_path, **variables) as log:
-                wait_until((tmp_path / "finished").exists, seconds_max=10, says=log.read_text)
+                wait_until((tmp_path / "finished").exists, seconds_max=TASK_SECONDS_MAX, says=log.read_text)
 
     @pytest.mark.parametrize("name", ["pgmq", "rabbitmq"])  # Redis looks for such tasks every 100 s only
     @pytest.mark.usefixtures("own_database")
@@ -151,10 +158,10 @@ class TestWorker:
         with broker(name) as (client, variables):
             send(client, tmp_path)
             with worker("tests.inventory_site.worker_app", tmp_path, **variables) as log:
-                wait_until((tmp_path / "started").exists, seconds_max=10, says=log.read_text)
+                wait_until((tmp_path / "started").exists, seconds_max=TASK_SECONDS_MAX, says=log.read_text)
             assert not (tmp_path / "finished").exists()
             with worker("tests.inventory_site.worker_app", tmp_path, **variables) as log:
-                wait_until((tmp_path / "finished").exists, seconds_max=SHORT_SECONDS * 5, says=log.read_text)
+                wait_until((tmp_path / "finished").exists, seconds_max=TASK_SECONDS_MAX, says=log.read_text)
 
 
 class TestWakeAfterCommit:
@@ -169,7 +176,7 @@ class TestWakeAfterCommit:
                 client_of(f"{scheme}://127.0.0.1:{closed.getsockname()[1]}//"), django_capture_on_commit_callbacks
             )
         assert "Could not wake" in caplog.text
-        assert took_seconds < queue.CONNECT_SECONDS_MAX
+        assert took_seconds < HUNG_SECONDS
 
     @pytest.mark.parametrize("scheme", ["amqp", "redis"])
     @pytest.mark.django_db
@@ -182,8 +189,7 @@ class TestWakeAfterCommit:
             client = client_of(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}//")
             first_seconds = wake(client, django_capture_on_commit_callbacks)
             second_seconds = wake(client, django_capture_on_commit_callbacks)
-        assert first_seconds < queue.ANSWER_SECONDS_MAX + 1
-        assert second_seconds < 0.5
+        assert second_seconds < first_seconds / 2 < HUNG_SECONDS
         assert caplog.text.count("Could not wake") == 1
 
     @pytest.mark.django_db

@@ -32,7 +32,7 @@ time.sleep(60)
 """
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 POLITE = "import time; print('here', flush=True); time.sleep(60)"
-START_SECONDS_MAX = 120
+START_SECONDS_MAX = 240
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 
 
@@ -44,7 +44,7 @@ def programs(tmp_path) -> Iterator[supervisor.Supervisor]:
 
 def start(programs: supervisor.Supervisor, name: str, code: str) -> subprocess.Popen[bytes]:
     programs.start(name, [PYTHON, "-c", code])
-    wait_until(lambda: programs.log(name).read_text() != "", seconds_max=10)
+    wait_until(lambda: programs.log(name).read_text() != "", seconds_max=60)
     return programs.programs[name]
 
 
@@ -67,7 +67,7 @@ class TestSupervisor:
         began_at = time.monotonic()
         programs.stop()
         assert deaf.returncode == -signal.SIGKILL
-        assert time.monotonic() - began_at < 2
+        assert time.monotonic() - began_at < supervisor.STOP_SECONDS_MAX
 
     def test_a_program_that_dies_is_told_with_its_last_words(self, programs):
         start(programs, "web", "print('x' * 3); raise SystemExit('the port is gone')")
@@ -82,12 +82,12 @@ class TestSupervisor:
             programs.watch()
         assert is_alive(child)
         programs.stop()
-        wait_until(lambda: not is_alive(child), seconds_max=2)
+        wait_until(lambda: not is_alive(child), seconds_max=20)
 
     def test_it_waits_until_nothing_is_missing(self, programs):
         start(programs, "web", POLITE)
         answers = iter(["the site", "the site", ""])
-        programs.wait_while(lambda: next(answers), seconds_max=5)
+        programs.wait_while(lambda: next(answers), seconds_max=30)
 
     def test_it_does_not_wait_for_ever(self, programs):
         start(programs, "web", POLITE)
@@ -111,11 +111,11 @@ with supervisor.Supervisor(pathlib.Path({str(tmp_path)!r})) as programs:
         parent = subprocess.Popen([PYTHON, "-c", code], cwd=BASE_DIR, env=environment())
         log = tmp_path / "one.log"
         try:
-            wait_until(lambda: log.exists() and log.read_text() != "", seconds_max=20)
+            wait_until(lambda: log.exists() and log.read_text() != "", seconds_max=START_SECONDS_MAX)
             child = int(log.read_text())
         finally:
             stop(parent)
-        wait_until(lambda: not is_alive(child), seconds_max=2)
+        wait_until(lambda: not is_alive(child), seconds_max=20)
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Demo:
         """What pasting the printed calls answers."""
         calls = self.output.partition("Try the API")[2].partition("\n")[2].partition("Logs are in")[0]
         script = f"{calls}\necho TOKEN=$TOKEN"
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, check=True)
         return done.stdout + done.stderr
 
 
@@ -185,7 +185,7 @@ def demo(empty_database, tmp_path_factory) -> Iterator[Demo]:
     yield one
     if one.process is not None and one.process.poll() is None:
         one.process.send_signal(signal.SIGTERM)
-        one.process.wait(timeout=20)
+        one.process.wait(timeout=60)
 
 
 @on_linux
@@ -219,7 +219,7 @@ class TestDemo:
         pids = demo.descendants()
         assert len(pids) >= 5  # the site and its two workers, the worker, beat
         demo.process.send_signal(signal.SIGTERM)
-        assert demo.process.wait(timeout=15) == 0
+        assert demo.process.wait(timeout=60) == 0
         assert [pid for pid in pids if is_alive(pid)] == []
         assert demo.output.endswith("Stopped.\n")
 
@@ -233,7 +233,7 @@ class TestDemo:
         pids = demo.descendants()
         beat = next(pid for pid in pids if b"beat" in Path(f"/proc/{pid}/cmdline").read_bytes())
         os.kill(beat, signal.SIGKILL)
-        assert demo.process.wait(timeout=15) == 1
+        assert demo.process.wait(timeout=60) == 1
         assert "beat was killed by signal 9" in demo.output
         assert [pid for pid in pids if is_alive(pid)] == []
 
@@ -243,11 +243,11 @@ class TestDemo:
         demo.process.kill()
         demo.process.wait()
         demo.start()
-        wait_until(lambda: not any(map(is_alive, pids)), seconds_max=10)
+        wait_until(lambda: not any(map(is_alive, pids)), seconds_max=60)
 
     def test_ctrl_c_stops_it_with_exit_code_0(self, demo):
         demo.process.send_signal(signal.SIGINT)
-        assert demo.process.wait(timeout=15) == 0
+        assert demo.process.wait(timeout=60) == 0
 
     def test_reset_throws_the_content_away_and_loads_it_anew(self, demo):
         before = demo.secrets()
@@ -262,7 +262,7 @@ class TestDemo:
         assert set(demo.secrets()).isdisjoint(before)
         assert re.search(r"TOKEN=\S{20,}", demo.shell())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.django_db

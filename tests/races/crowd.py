@@ -16,7 +16,7 @@ def all_at_once(count: int, call: Callable[[int], Any], *, patience_seconds: flo
 
     def run(place: int) -> None:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             results[place] = call(place)
         except Exception as error:  # noqa: BLE001  the test looks at whatever came
             results[place] = error

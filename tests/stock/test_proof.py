@@ -81,6 +81,6 @@ def test_bookings_while_it_runs_are_no_false_alarm(own_database, monkeypatch):
         proofs = [proof.prove_ledger() for _ in range(3)]
     finally:
         is_over.set()
-        clerk.join(timeout=20)
+        clerk.join(timeout=60)
     assert [found.differences for found in proofs] == [[], [], []]
     assert Movement.objects.count() > 2_000

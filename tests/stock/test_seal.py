@@ -189,19 +189,19 @@ def test_a_late_committer_with_a_lower_id_is_waited_for(own_database):
         with transaction.atomic():
             book(1)
             has_booked.set()
-            assert may_commit.wait(timeout=20)
+            assert may_commit.wait(timeout=60)
         connections.close_all()
 
     slow = threading.Thread(target=book_slowly)
     slow.start()
-    assert has_booked.wait(timeout=20)
+    assert has_booked.wait(timeout=60)
     book(2)
     assert settled.up_to(wait_seconds=0.2) is None
     assert seal() is None
     assert Seal.objects.count() == 0
     threading.Timer(0.3, may_commit.set).start()
     assert seal(wait_seconds=20) == 3
-    slow.join(timeout=20)
+    slow.join(timeout=60)
     assert seals.prove_seals().differences == []
 
 
@@ -213,13 +213,13 @@ def test_nobody_seals_while_another_does(own_database):
     def hold() -> None:
         with sealing._alone():
             is_held.set()
-            assert may_end.wait(timeout=20)
+            assert may_end.wait(timeout=60)
         connections.close_all()
 
     other = threading.Thread(target=hold)
     other.start()
-    assert is_held.wait(timeout=20)
+    assert is_held.wait(timeout=60)
     assert seal() is None
     may_end.set()
-    other.join(timeout=20)
+    other.join(timeout=60)
     assert seal() == 2
