@@ -54,15 +54,15 @@ BEGIN
         SELECT id, 'gtin', coalesce(nullif(gtin, ''), gtin14), gtin14, true FROM now_there WHERE gtin14 <> '';
         RETURN NULL;
     END IF;
-    DELETE FROM catalog_identifier AS kept USING now_there JOIN was_there USING (id)
-     WHERE kept.variant_id = now_there.id AND kept.pack_id IS NULL AND kept.scheme IN ('gtin', 'upc', 'ean')
-       AND (kept.is_main OR (kept.plain = now_there.gtin14 AND kept.partner_id IS NULL))
-       AND (now_there.gtin, now_there.gtin14) IS DISTINCT FROM (was_there.gtin, was_there.gtin14);
+    -- EXCEPT, for a join of the two would be planned for one row and run for a hundred thousand.
+    DELETE FROM catalog_identifier AS kept
+     USING (SELECT id, gtin, gtin14 FROM now_there EXCEPT SELECT id, gtin, gtin14 FROM was_there) changed
+     WHERE kept.variant_id = changed.id AND kept.pack_id IS NULL AND kept.scheme IN ('gtin', 'upc', 'ean')
+       AND (kept.is_main OR (kept.plain = changed.gtin14 AND kept.partner_id IS NULL));
     INSERT INTO catalog_identifier (variant_id, scheme, value, plain, is_main)
-    SELECT id, 'gtin', coalesce(nullif(now_there.gtin, ''), now_there.gtin14), now_there.gtin14, true
-      FROM now_there JOIN was_there USING (id)
-     WHERE now_there.gtin14 <> ''
-       AND (now_there.gtin, now_there.gtin14) IS DISTINCT FROM (was_there.gtin, was_there.gtin14);
+    SELECT id, 'gtin', coalesce(nullif(gtin, ''), gtin14), gtin14, true
+      FROM (SELECT id, gtin, gtin14 FROM now_there EXCEPT SELECT id, gtin, gtin14 FROM was_there) changed
+     WHERE gtin14 <> '';
     RETURN NULL;
 END $$;
 CREATE TRIGGER variant_identified AFTER INSERT ON catalog_variant REFERENCING NEW TABLE AS now_there
@@ -78,15 +78,15 @@ BEGIN
         SELECT variant_id, id, 'gtin', gtin14, gtin14, true FROM now_there WHERE gtin14 <> '';
         RETURN NULL;
     END IF;
-    DELETE FROM catalog_identifier AS kept USING now_there JOIN was_there USING (id)
-     WHERE kept.variant_id = now_there.variant_id AND kept.pack_id = now_there.id
+    DELETE FROM catalog_identifier AS kept
+     USING (SELECT id, variant_id, gtin14 FROM now_there EXCEPT SELECT id, variant_id, gtin14 FROM was_there) changed
+     WHERE kept.variant_id = changed.variant_id AND kept.pack_id = changed.id
        AND kept.scheme IN ('gtin', 'upc', 'ean')
-       AND (kept.is_main OR (kept.plain = now_there.gtin14 AND kept.partner_id IS NULL))
-       AND now_there.gtin14 <> was_there.gtin14;
+       AND (kept.is_main OR (kept.plain = changed.gtin14 AND kept.partner_id IS NULL));
     INSERT INTO catalog_identifier (variant_id, pack_id, scheme, value, plain, is_main)
-    SELECT now_there.variant_id, id, 'gtin', now_there.gtin14, now_there.gtin14, true
-      FROM now_there JOIN was_there USING (id)
-     WHERE now_there.gtin14 <> '' AND now_there.gtin14 <> was_there.gtin14;
+    SELECT variant_id, id, 'gtin', gtin14, gtin14, true
+      FROM (SELECT id, variant_id, gtin14 FROM now_there EXCEPT SELECT id, variant_id, gtin14 FROM was_there) changed
+     WHERE gtin14 <> '';
     RETURN NULL;
 END $$;
 CREATE TRIGGER pack_identified AFTER INSERT ON catalog_pack REFERENCING NEW TABLE AS now_there

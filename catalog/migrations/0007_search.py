@@ -95,9 +95,8 @@ BEGIN
 END $$;
 CREATE FUNCTION catalog_variants_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM catalog_learn(ARRAY(SELECT DISTINCT catalog_terms(after.search)
-                                  FROM new_rows after JOIN old_rows before USING (id)
-                                 WHERE after.search <> before.search));
+    PERFORM catalog_learn(ARRAY(SELECT DISTINCT catalog_terms(search)
+                                  FROM (SELECT search FROM new_rows EXCEPT SELECT search FROM old_rows) changed));
     RETURN NULL;
 END $$;
 CREATE TRIGGER variants_came AFTER INSERT ON catalog_variant
