@@ -25,11 +25,11 @@ from catalog.models import Variant
 from partners.admin import ReadOnlyAdmin, acting, try_operation
 from partners.models import Partner
 from partners.problems import InvalidInput
-from stock.admin.moving import MoveForm
-from stock.admin.pages import SerialNumbersField, partner_of, show_form, stocked
+from stock.admin.moving import BreakForm, MoveForm, OwnerForm, break_as_said, change_owner_as_said
+from stock.admin.pages import SerialNumbersField, bin_of, partner_of, show_form, stocked
 from stock.admin.search import find, named
-from stock.models import Level, Location, Movement, Reason, Warehouse
-from stock.operations import breaks, movements, moving
+from stock.models import Level, Movement, Reason, Warehouse
+from stock.operations import movements, moving
 
 COUNT = "count"
 # What staff may book by hand, in their words.
@@ -151,47 +151,6 @@ class BookingForm(forms.Form):
         return stocked(self.cleaned_data["sku"])
 
 
-class BreakForm(forms.Form):
-    """Packs to open, or units to pack, as the clerk says it."""
-
-    direction = forms.ChoiceField(
-        choices=[("open", "Open packs"), ("pack", "Pack units")], widget=UnfoldAdminSelectWidget, label="What"
-    )
-    sku = forms.CharField(
-        max_length=64, widget=UnfoldAdminTextInputWidget, label="SKU of the pack",
-        help_text="The SKU whole packs are kept under.",
-    )  # fmt: skip
-    warehouse = forms.ModelChoiceField(Warehouse.objects.all(), widget=UnfoldAdminSelectWidget)
-    quantity = forms.IntegerField(
-        min_value=1, max_value=10**6, widget=UnfoldAdminIntegerFieldWidget,
-        help_text="Packs to open; or units to pack, which must fill whole packs.",
-    )  # fmt: skip
-    batch_number = forms.CharField(
-        max_length=60, required=False, widget=UnfoldAdminTextInputWidget,
-        help_text="Needed where the product is tracked by batch; packs and units have the same.",
-    )  # fmt: skip
-    bin = forms.CharField(
-        max_length=40, required=False, widget=UnfoldAdminTextInputWidget, help_text="Empty: the warehouse's default."
-    )
-
-    def clean_sku(self) -> Variant:
-        return stocked(self.cleaned_data["sku"])
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        cleaned["location"] = bin_of(self, cleaned)
-        return cleaned
-
-
-def bin_of(form: forms.Form, cleaned: dict[str, Any]) -> Location | None:
-    """The bin somebody typed, of the warehouse chosen beside it; none where nothing was."""
-    code, warehouse = cleaned.pop("bin", ""), cleaned.get("warehouse")
-    bin_: Location | None = warehouse.locations.filter(code=code).first() if code and warehouse else None
-    if code and warehouse and bin_ is None:
-        form.add_error("bin", "There is no such bin in this warehouse.")
-    return bin_
-
-
 @admin.register(Level)
 class LevelAdmin(ReadOnlyAdmin):
     list_display = ("product", "place", "batch", "condition", "owner", "on_hand", "reserved", "free", "updated_at")
@@ -207,7 +166,7 @@ class LevelAdmin(ReadOnlyAdmin):
         ("free", "version"),
     )
     readonly_fields = ("free",)
-    actions_list = ("book", "move", "break_pack")
+    actions_list = ("book", "move", "break_pack", "change_owner")
     actions_detail = ("book_here", "move_from_here")
 
     @display(description="Product", header=True)
@@ -294,6 +253,21 @@ class LevelAdmin(ReadOnlyAdmin):
         says = "Whole packs become the units in them, or units become packs; only what is promised to nobody."
         return show_form(self, request, form, title="Break or pack", verb="Convert", says=says)
 
+    @action(description="Change the owner", icon="swap_horiz", url_path="owner", permissions=["book"])
+    def change_owner(self, request: HttpRequest) -> HttpResponse:
+        """Take over what is consigned to us, or consign what is ours, where it lies."""
+        form = OwnerForm(request.POST or None, initial=request.GET.dict())
+        if request.method == "POST" and form.is_valid():
+            if refusal := try_operation(partial(change_owner_as_said, form, request)):
+                form.add_error(None, refusal)
+            else:
+                owner = form.cleaned_data["owner"] if form.cleaned_data["direction"] == "consign" else "us"
+                variant: Variant = form.cleaned_data["sku"]
+                messages.success(request, f"{form.cleaned_data['quantity']:,} of {variant.sku} belong to {owner} now.")
+                return self.back_from_form(request, variant)
+        says = "The goods stay where they lie and change hands; only what is promised to nobody does."
+        return show_form(self, request, form, title="Change the owner", verb="Hand over", says=says)
+
 
 def open_with(page: str, level: Level, **said: str) -> HttpResponse:
     """One of the forms, with what is known of this place filled in."""
@@ -304,12 +278,6 @@ def open_with(page: str, level: Level, **said: str) -> HttpResponse:
         "owner": level.owner.code if level.owner else "",
     }
     return redirect(f"{reverse(f'admin:stock_level_{page}')}?{urlencode(known | said)}")
-
-
-def break_as_said(form: BreakForm, request: HttpRequest) -> None:
-    fields = dict(form.cleaned_data)
-    verb = breaks.break_open if fields.pop("direction") == "open" else breaks.pack_up
-    verb(variant=fields.pop("sku"), actor=acting(request), at=timezone.now(), **fields)
 
 
 def book_as_said(form: BookingForm, request: HttpRequest) -> None:

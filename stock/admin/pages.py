@@ -11,6 +11,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from catalog.models import Variant
 from partners.models import Partner
+from stock.models import Location
 
 ROWS_MAX = 500
 QUANTITY_MAX = 10**12
@@ -92,3 +93,12 @@ class SerialNumbersField(forms.CharField):
 
     def clean(self, value: Any) -> tuple[str, ...]:
         return tuple(str(super().clean(value)).split())
+
+
+def bin_of(form: forms.Form, cleaned: dict[str, Any]) -> Location | None:
+    """The bin somebody typed, of the warehouse chosen beside it; none where nothing was."""
+    code, warehouse = cleaned.pop("bin", ""), cleaned.get("warehouse")
+    bin_: Location | None = warehouse.locations.filter(code=code).first() if code and warehouse else None
+    if code and warehouse and bin_ is None:
+        form.add_error("bin", "There is no such bin in this warehouse.")
+    return bin_

@@ -15,7 +15,10 @@ from stock.operations import counting, movements, promising, reservations, trans
 from tests import make
 
 ODD = ["", " ", "0", "-1", "99999999999999999999", "1.5", "٣", "NaN", "text", "\x00", "x" * 5_000, "<b>", "'; --"]
-FORMS = ("level_book", "level_move", "level_break_pack", "transfer_plan", "count_open", "reservation_reserve")
+FORMS = (
+    "level_book", "level_move", "level_break_pack", "level_change_owner", "transfer_plan", "count_open",
+    "reservation_reserve",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -163,6 +166,27 @@ def test_goods_of_another_are_moved_and_booked_from_the_page_of_their_place(keep
     there = Level.objects.filter(owner=supplier).values_list("location__code", "condition", "on_hand")
     assert set(there) == {("A-01", "sellable", 3), ("MAIN", "quarantine", 0), ("MAIN", "sellable", 2)}
     assert Level.objects.get(variant=oil, owner=None).on_hand == 10
+
+
+def test_goods_change_hands_where_they_lie_and_promised_ones_do_not(keeper, house, supplier):
+    sent = {"direction": "consign", "owner": "SUP-1", "sku": "OIL", "warehouse": house.pk, "quantity": 4}
+    url = reverse("admin:stock_level_change_owner")
+    assert keeper.post(url, sent).status_code == 302
+    assert keeper.post(url, sent | {"direction": "takeOver", "quantity": 1, "reference": "INV-1"}).status_code == 302
+
+    def hands():
+        rows = Level.objects.filter(variant__sku="OIL").values_list("owner__code", "on_hand")
+        return dict(rows), Movement.objects.count()
+
+    before = hands()
+    assert before[0] == {None: 7, "SUP-1": 3}
+    for odd, said in (
+        ({"owner": "NOBODY"}, "no partner with this code"),
+        ({"quantity": 8}, "7"),
+        ({"sku": "SAUCE", "batch_number": "B1", "quantity": 97}, "promised"),
+    ):
+        assert said in keeper.post(url, sent | odd).content.decode(), odd
+        assert hands() == before
 
 
 def test_a_receipt_keeps_its_paper_and_its_supplier(keeper, house, supplier):
