@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -40,9 +40,8 @@ class Asked:
         return self == Asked()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fit:
-    """One fitment as it is told."""
+class Fit(NamedTuple):
+    """One fitment as it is told, in the order of its columns; a page of fifty is made faster than of dataclasses."""
 
     id: int
     sku: str
@@ -59,8 +58,8 @@ class Fit:
     base_vehicle_id: str
     part_type_id: str
     brand_aaia_id: str
-    make_key: str = field(repr=False)
-    model_key: str = field(repr=False)
+    make_key: str
+    model_key: str
 
     @property
     def place(self) -> Place:
@@ -181,14 +180,14 @@ def fitments(*, asked: Asked, limit: int, visible: QuerySet[Variant] | None, aft
     return [_fit(row) for row in sql.rows_of_plan()]
 
 
-NAMES = ("id", "sku", *(name.strip()[2:] for name in TOLD.split(",")))
+QUALIFIERS = Fit._fields.index("qualifiers")
 
 
-def _fit(row: tuple[Any, ...]) -> Fit:
-    told = dict(zip(NAMES, row, strict=True))
-    if isinstance(told["qualifiers"], str):  # as Django's own cursor gives it
-        told["qualifiers"] = json.loads(told["qualifiers"])
-    return Fit(**told)
+def _fit(row: Sequence[Any]) -> Fit:
+    qualifiers = row[QUALIFIERS]
+    if isinstance(qualifiers, str):  # as Django's own cursor gives it
+        row = (*row[:QUALIFIERS], json.loads(qualifiers), *row[QUALIFIERS + 1 :])
+    return Fit._make(row)
 
 
 def fitting(variants: QuerySet[Variant], asked: Asked) -> QuerySet[Variant]:
@@ -226,7 +225,7 @@ def fits_of(*, variant_ids: Sequence[int], asked: Asked, limit: int) -> dict[int
     _narrowed(sql, asked, None)
     found: dict[int, list[Fit]] = {}
     for variant_id, *row in sql.add("ORDER BY f.id LIMIT %s", limit).rows():
-        found.setdefault(variant_id, []).append(_fit(tuple(row)))
+        found.setdefault(variant_id, []).append(_fit(row))
     return found
 
 
