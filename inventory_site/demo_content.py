@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from catalog.models import Variant
 from catalog.operations import imports
-from inventory_site import demo_access, roles
+from inventory_site import demo_access, demo_buying, roles
 from orders.models import Order, OrderLine
 from orders.operations import fulfilment, ordering, returning
 from orders.operations.fulfilment import Leaving
@@ -57,6 +57,8 @@ def load(report: Callable[[str], None]) -> None:
         receive_opening_stock(today - timedelta(days=DAYS))
         report(f"{DAYS} days of orders, shipments and returns")
         live(today)
+        report("Purchase orders and receipts")
+        demo_buying.buy(today, actor=ACTOR)
         while feed.relay_events():
             pass
 
