@@ -11,13 +11,13 @@ from typing import Any
 from django.db import connection
 from django.db.models import F, Sum
 
-from catalog.models import KitComponent
+from catalog.models import KitComponent, Variant
 from stock import availability, queries
 from stock.atp import Term
 from stock.models import Inbound, Movement, Reservation
 
 # The stock card is a look, not a report: the lists behind it have everything.
-POSITIONS, ROWS, STEPS = 25, 8, 5
+POSITIONS, ROWS, STEPS, FAMILY = 25, 8, 5, 50
 DAYS = 60
 
 WORDS = {
@@ -86,6 +86,15 @@ def of_product(variant_id: int, *, at: datetime) -> dict[str, Any]:
         "held": picture(held(variant_id, today=at.date())),
         **(promisable_kits(parts, at=at) if parts else promisable(variant_id, at=at)),
     }
+
+
+def of_family(parent_id: int) -> dict[str, Any]:
+    """What a parent gathers, each variant with what is kept of it. Three queries; a page of variants at most."""
+    variants = Variant.objects.filter(parent=parent_id).order_by("sku")
+    shown = list(variants[: FAMILY + 1])
+    kept = queries.held([variant.pk for variant in shown])
+    rows = [(variant, kept.get(variant.pk, {"onHand": 0, "reserved": 0})) for variant in shown[:FAMILY]]
+    return {"rows": rows, "is_more": len(shown) > FAMILY}
 
 
 def promised(*, level_ids: list[int]) -> Any:

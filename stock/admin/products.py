@@ -25,7 +25,7 @@ admin.site.unregister(Variant)
 
 @admin.register(Variant)
 class StockedVariantAdmin(VariantAdmin):
-    """The catalog's page of a product, and above it the stock card: where it lies, for whom, what happened."""
+    """The catalog's page of a product, and above it the stock card; of a parent, what there is of each variant."""
 
     change_form_outer_before_template = "admin/stock/stock_card.html"
     actions_detail = ("open_matrix", "receive", "adjust", "count", "move", "reserve")
@@ -36,7 +36,12 @@ class StockedVariantAdmin(VariantAdmin):
         shown = {}
         is_number = object_id.isdecimal() and len(object_id) < DIGITS_MAX
         if is_number and request.method == "GET" and request.user.has_perm("stock.view_level"):
-            shown = {"card": card.of_product(int(object_id), at=timezone.now())}
+            is_parent = Variant.objects.filter(pk=object_id, is_parent=True).exists()
+            shown = (
+                {"family": card.of_family(int(object_id))}
+                if is_parent
+                else {"card": card.of_product(int(object_id), at=timezone.now())}
+            )
         return super().change_view(request, object_id, form_url, (extra_context or {}) | shown)
 
     def has_book_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -333,6 +333,18 @@ def test_a_product_shows_its_stock_card(keeper, shop):
     assert [row.quantity for row in card["moved"]] == [10]
 
 
+def test_a_parent_shows_what_there_is_of_its_variants_instead(keeper, shop):
+    sauce = Level.objects.get().variant
+    family = make.make_variant(sku="FAMILY", is_parent=True)
+    Variant.objects.filter(pk=sauce.pk).update(parent=family)
+    make.make_variant(sku="EMPTY", parent=family)
+    page = keeper.get(reverse("admin:catalog_variant_change", args=[family.pk]))
+    assert "card" not in page.context
+    rows = [(variant.sku, kept["onHand"], kept["reserved"]) for variant, kept in page.context["family"]["rows"]]
+    assert rows == [("EMPTY", 0, 0), ("SAUCE", 10, 4)]
+    assert reverse("admin:catalog_variant_matrix", args=[family.pk]) in page.content.decode()
+
+
 def test_counting_from_a_product_sets_what_lies_there_and_comes_back(keeper, shop):
     variant = Level.objects.get().variant
     form = keeper.get(reverse("admin:catalog_variant_count", args=[variant.pk]))["Location"]
