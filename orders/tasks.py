@@ -11,11 +11,13 @@ from partners import actors, tasks
 
 @shared_task
 def fill_backorders() -> int:
-    """Promise what came in to the orders that wait for it. Returns the units."""
+    """Promise what came in to the orders that wait for it; first, nobody is asked for what is promised no more.
+    Returns the units."""
     actor = actors.job("fill_backorders")
     with actors.acting(actor):
+        withdrawn = backorders.ask_no_more_than_promised(actor=actor, at=timezone.now())
         kept = backorders.fill_waiting(actor=actor, at=timezone.now())
-    if kept:
+    if kept or withdrawn:
         tasks.relay_events.delay()
     return kept
 

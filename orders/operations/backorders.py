@@ -37,6 +37,43 @@ WAITING = """
 """
 
 
+# Stock breaks promises (a recall, a count, a write-off) and knows no orders; what was asked for them is looked at here.
+OVERASKED = """
+    SELECT placed.id FROM orders_fulfilmentrequest request
+      JOIN orders_order placed ON placed.id = request.order_id AND placed.status IN ('confirmed', 'packed')
+      JOIN orders_fulfilmentitem item ON item.request_id = request.id AND item.quantity > item.completed + item.failed
+      JOIN orders_orderline line ON line.id = item.order_line_id
+     WHERE request.status IN ('assigned', 'accepted')
+     GROUP BY placed.id, line.id
+    HAVING sum(item.quantity - item.completed - item.failed) > coalesce((
+            SELECT min(coalesce(kept.units, 0) / (leaf.quantity / whole.quantity))
+              FROM stock_reservationline whole
+              JOIN stock_reservationline leaf
+                ON leaf.kit_line_id = whole.id
+                OR leaf.id = whole.id AND NOT EXISTS (SELECT FROM stock_reservationline part WHERE part.kit_line_id = whole.id)
+              LEFT JOIN LATERAL (SELECT sum(quantity - consumed - freed) AS units
+                                   FROM stock_allocation WHERE line_id = leaf.id) kept ON true
+             WHERE whole.id = line.reservation_line_id), 0)
+     ORDER BY placed.id LIMIT %s
+"""
+
+
+def ask_no_more_than_promised(*, actor: Actor, at: datetime, limit: int = 500) -> int:
+    """Withdraw from the warehouses what they are asked for and what is not promised any more; returns the orders.
+
+    Each order in a transaction of its own. Run again it finds what was broken since.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(OVERASKED, [limit])
+        ids = list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+    for pk in ids:
+        with transaction.atomic():
+            ticks = Ticks(actor=actor, at=at)
+            requesting.follow(order=Order.objects.lock().get(pk=pk), ticks=ticks)
+            ticks.write()
+    return len(ids)
+
+
 def fill_waiting(*, actor: Actor, at: datetime, limit: int = 500) -> int:
     """Promise what is free to the orders that wait for it, each in a transaction of its own; returns the units.
 
