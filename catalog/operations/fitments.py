@@ -141,6 +141,7 @@ def put_many(*, fitments: Iterable[Fits], actor: Actor, source: str = "") -> Out
     for start, rows in _in_statements(fitments):
         _stage_anew()
         _take_in(rows, start, source)
+        _settle()
         with connection.cursor() as cursor:
             cursor.execute(PUT + TELL_EACH)
             put = dict(cursor.fetchall())
@@ -180,9 +181,12 @@ def replace_sets(
     _stage_anew()
     for start, rows in _in_statements(fitments):
         _take_in(rows, start, source, brands)
-    dropped = 0
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE catalog_fitment_staged")
+    # Once for the whole set: asked part by part, each part would go through all that is staged before it.
+    _settle()
+    dropped = 0
+    with connection.cursor() as cursor:
         if is_whole():
             cursor.execute(DROP_OTHERS, [source, list(brands)])
             dropped = cursor.rowcount
@@ -201,6 +205,7 @@ def drop_many(*, fitments: Iterable[Fits], source: str, actor: Actor) -> Outcome
     for start, rows in _in_statements(fitments):
         _stage_anew()
         _take_in(rows, start, source)
+        _settle()
         with connection.cursor() as cursor:
             cursor.execute(DROP)
             outcome.dropped += cursor.rowcount
@@ -214,6 +219,7 @@ def stage(*, fitments: Sequence[Fits], source: str) -> None:
     """
     _stage_anew()
     _take_in(fitments, 0, source)
+    _settle()
 
 
 def _lock_set(source: str, brand_aaia_id: str) -> None:
@@ -237,7 +243,10 @@ def _stage_anew() -> None:
 
 
 def _take_in(rows: Sequence[Fits], start: int, source: str, brands: Collection[str] | None = None) -> None:
-    """Check the rows and put them on the stage, numbered from `start`. Raises InvalidInput for the first hundred."""
+    """Put rows on the stage, numbered from `start`; what can be told wrong without looking is refused.
+
+    Raises InvalidInput for the first hundred.
+    """
     found = [
         (f"fitments[{place}].{name}", detail)
         for place, row in enumerate(rows, start)
@@ -256,6 +265,14 @@ def _take_in(rows: Sequence[Fits], start: int, source: str, brands: Collection[s
                         _json(row.aces_ids), source,
                     )
                 )  # fmt: skip
+
+
+def _settle() -> None:
+    """Name what is staged by its numbers alone, and hold it against the products there are.
+
+    Goes through the whole stage. Raises InvalidInput for the first hundred.
+    """
+    with connection.cursor() as cursor:
         cursor.execute(NAMED)
         cursor.execute(FAULTS, [FAULTS_MAX])
         refused = [(place, *fault.split("|")) for place, fault in cursor.fetchall()]
