@@ -13,7 +13,7 @@ from django.db.models import Count, Q, QuerySet
 
 from catalog import schemas
 from catalog.models import CatalogImport, ProductType, ProductTypeSchema, RegulatoryNote, Variant
-from catalog.schemas import FieldError, Schemas
+from catalog.schemas import FieldError, Schemas, Validator
 
 # So many products of a type are tried against a schema before it is saved: some tenths of a second.
 TRIED_MAX = 2_000
@@ -27,6 +27,17 @@ def newest_schemas(codes: Iterable[str] | None = None) -> Schemas:
         rows = rows.filter(product_type__in=list(codes))
     found = rows.values_list("product_type", "version", "schema")
     return Schemas({code: (version, schemas.understood(schema)) for code, version, schema in found})
+
+
+def newest_schema(*, code: str) -> Validator | None:
+    """The newest schema of the type that is called so, whatever the capitals; None where it has none. One query."""
+    row = ProductTypeSchema.objects.filter(product_type__code__iexact=code).order_by("-version").first()
+    return schemas.understood(row.schema) if row else None
+
+
+def type_codes() -> dict[str, str]:
+    """The codes of the types there are, by how they read in small letters. One query."""
+    return {code.lower(): code for code in ProductType.objects.values_list("code", flat=True)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -254,17 +254,16 @@ def _take_in(rows: Sequence[Fits], start: int, source: str, brands: Collection[s
     ]
     if found:
         raise InvalidInput.of(found[:FAULTS_MAX])
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY catalog_fitment_staged ({COLUMNS}) FROM STDIN") as copy:
-            for place, row in enumerate(rows, start):
-                copy.write_row(
-                    (
-                        place, row.variant_id, row.make.strip(), row.model.strip(), row.year_from, row.year_to,
-                        row.submodel.strip(), row.engine.strip(), row.position.strip(), row.quantity, row.note.strip(),
-                        _json(row.qualifiers), row.base_vehicle_id, row.part_type_id, row.brand_aaia_id,
-                        _json(row.aces_ids), source,
-                    )
-                )  # fmt: skip
+    with connection.cursor() as cursor, cursor.copy(f"COPY catalog_fitment_staged ({COLUMNS}) FROM STDIN") as copy:
+        for place, row in enumerate(rows, start):
+            copy.write_row(
+                (
+                    place, row.variant_id, row.make.strip(), row.model.strip(), row.year_from, row.year_to,
+                    row.submodel.strip(), row.engine.strip(), row.position.strip(), row.quantity, row.note.strip(),
+                    _json(row.qualifiers), row.base_vehicle_id, row.part_type_id, row.brand_aaia_id,
+                    _json(row.aces_ids), source,
+                )
+            )  # fmt: skip
 
 
 def _settle() -> None:
