@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from catalog.models import Fitment
 from partners.actors import Actor
-from partners.problems import InvalidInput
+from partners.problems import InvalidInput, NotFound
 
 YEAR_MIN, YEAR_MAX = 1880, 2200
 QUANTITY_MAX = 1_000
@@ -112,6 +113,7 @@ TELL_SUMS = """
 DROP = f"""
     DELETE FROM catalog_fitment f USING catalog_fitment_staged staged WHERE {SAME.format(one="f", other="staged")}
 """
+FIND = f"SELECT f.id FROM catalog_fitment f, catalog_fitment_staged staged WHERE {SAME.format(one='f', other='staged')}"
 DROP_OTHERS = f"""
     DELETE FROM catalog_fitment f
      WHERE f.source = %s AND f.source <> '' AND f.brand_aaia_id = ANY(%s)
@@ -210,6 +212,38 @@ def drop_many(*, fitments: Iterable[Fits], source: str, actor: Actor) -> Outcome
             cursor.execute(DROP)
             outcome.dropped += cursor.rowcount
     return outcome
+
+
+@transaction.atomic
+def revise(*, fitment: Fitment, fits: Fits, actor: Actor) -> Fitment:
+    """Say something else of a part than before: the old statement goes, and the new one comes as it is spelled.
+
+    It stays whose it was (its `source`). What is said already of the part is not said twice: the two become one.
+    Locks the fitment. Raises NotFound where it is gone by now, and InvalidInput as `put_many` does.
+    """
+    locked = Fitment.objects.filter(pk=fitment.pk).select_for_update().first()
+    if locked is None:
+        raise NotFound("The fitment is gone; somebody has replaced it meanwhile.")
+    source = locked.source
+    locked.delete()
+    return _put_one(fits, source=source, actor=actor)
+
+
+@transaction.atomic
+def say(*, fits: Fits, actor: Actor) -> Fitment:
+    """Say in our own name that a part fits a vehicle; the fitment there is then, new or from before.
+
+    Said again it changes nothing. Raises InvalidInput as `put_many` does.
+    """
+    return _put_one(fits, source="", actor=actor)
+
+
+def _put_one(fits: Fits, *, source: str, actor: Actor) -> Fitment:
+    put_many(fitments=[fits], actor=actor, source=source)
+    with connection.cursor() as cursor:
+        cursor.execute(FIND)
+        [(found,)] = cursor.fetchall()
+    return Fitment.objects.get(pk=found)
 
 
 def stage(*, fitments: Sequence[Fits], source: str) -> None:

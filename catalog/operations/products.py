@@ -72,7 +72,7 @@ def create(*, sku: str, fields: dict[str, Any], actor: Actor, supplier: Partner 
     types.check(variant=variant, changed=set(_picture(variant)))
     _save(variant)
     packs.set_packs(variant=variant, packs=fields.get("packs", []))
-    compliance.set_notes(variant=variant, notes=fields.get("notes", []))
+    compliance.set_notes(of=variant, notes=fields.get("notes", []))
     offers.set_sources(variant=variant, sources=fields.get("sources", []))
     if fields.get("identifiers"):
         identifiers.replace(variant=variant, rows=fields["identifiers"], viewer=fields.get("viewer"))
@@ -103,7 +103,7 @@ def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor, supplier: 
     if "packs" in fields:
         is_changed |= packs.set_packs(variant=locked, packs=fields["packs"])
     if "notes" in fields:
-        is_changed |= compliance.set_notes(variant=locked, notes=fields["notes"])
+        is_changed |= compliance.set_notes(of=locked, notes=fields["notes"])
     numbers = identifiers.Change()
     if "identifiers" in fields:
         numbers = identifiers.replace(variant=locked, rows=fields["identifiers"], viewer=fields.get("viewer"))
