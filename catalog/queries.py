@@ -9,10 +9,11 @@ from itertools import islice
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from catalog import schemas
-from catalog.models import CatalogImport, ProductType, ProductTypeSchema, RegulatoryNote, Variant
+from catalog.models import CatalogImport, CatalogImportRow, ProductType, ProductTypeSchema, RegulatoryNote, Variant
 from catalog.schemas import FieldError, Schemas, Validator
 
 # So many products of a type are tried against a schema before it is saved: some tenths of a second.
@@ -166,3 +167,27 @@ def imports_waiting(*, at: datetime) -> QuerySet[CatalogImport]:
     left = Q(touched_at=None) | Q(touched_at__lt=at - timedelta(seconds=LEFT_SECONDS))
     rows = CatalogImport.objects.filter(left, state__in=["planning", "applying"]).defer("file_content")
     return rows.order_by("pk")[:WAITING_MAX]
+
+
+# So long an import that was not applied, or was taken back, keeps its rows to be looked at and planned again;
+KEPT_DAYS = 90
+# and so long an applied one can be undone, and keeps them for that.
+UNDONE_DAYS = 365
+
+
+def imports_over(*, at: datetime) -> QuerySet[CatalogImport]:
+    """Imports that can give up their rows, and have not; none that another is being planned from. One query."""
+    rows = CatalogImport.objects.annotate(last_at=Coalesce("touched_at", "created_at")).filter(forgotten_at=None)
+    unapplied = Q(
+        state__in=["planned", "refused", "outdated", "undone", "failed"], last_at__lt=at - timedelta(days=KEPT_DAYS)
+    )
+    applied = Q(state="applied", applied_at__lt=at - timedelta(days=UNDONE_DAYS))
+    anew = CatalogImport.objects.filter(planned_from=OuterRef("pk"), state="planning")
+    return rows.filter(unapplied | applied).exclude(Exists(anew))
+
+
+def imports_forgotten() -> list[int]:
+    """Imports that have given up their rows, and still have some. One query, a look into the rows' index for each."""
+    left = CatalogImportRow.objects.filter(plan=OuterRef("pk"))
+    rows = CatalogImport.objects.filter(Exists(left), forgotten_at__isnull=False)
+    return list(rows.order_by("pk").values_list("pk", flat=True))

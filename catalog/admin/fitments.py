@@ -22,6 +22,7 @@ class FitmentInline(LinesInline):
     model = Fitment
     fields = ("make", "model", "submodel", "year_from", "year_to", "engine", "position", "quantity", "note")
     readonly_fields = fields
+    show_title = True
     show_change_link = True
     tab = True
     per_page = 20

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import tasks
+from catalog import queries, tasks
 from catalog.models import CatalogImport, CatalogImportRow
 from catalog.operations import plan_work, plan_writing, plans
 from partners import files
@@ -135,6 +135,11 @@ class ImportSerializer(serializers.Serializer[CatalogImport]):
     createdAt = serializers.DateTimeField(source="created_at")
     appliedAt = serializers.DateTimeField(source="applied_at", allow_null=True)
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
+    forgottenAt = serializers.DateTimeField(
+        source="forgotten_at", allow_null=True,
+        help_text=f"When its rows were given up: {queries.KEPT_DAYS} days after it ended without being applied, or "
+        f"{queries.UNDONE_DAYS} days after it was. From then on it is not undone any more; null: they are there.",
+    )  # fmt: skip
     version = serializers.IntegerField()
 
     @extend_schema_field({"type": "string", "enum": list(KINDS)})

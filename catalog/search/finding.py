@@ -73,6 +73,11 @@ class Hit:
     what: str
 
     @property
+    def is_exact(self) -> bool:
+        """The very code was asked for."""
+        return self.place[0] == 0
+
+    @property
     def is_near(self) -> bool:
         """Only something like it was asked for."""
         return self.place[0] == NEAR_TIER
