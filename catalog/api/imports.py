@@ -275,7 +275,8 @@ class UndoImport(ImportDoor):
     def post(self, request: Request, number: str) -> Response:
         """Take an applied import back whole. What is in use by now is discontinued instead of deleted.
 
-        Where something has changed since, 409 `import_moved_on` names it and nothing is taken back.
+        Where something has changed since, 409 `import_moved_on` names it and nothing is taken back; once its rows are
+        given up (`forgottenAt`) it is 409 `rows_forgotten`.
         """
         plan = self.found(number)
         asked = self.understood(UndoAsked)
