@@ -40,11 +40,14 @@ class Priced:
 
 
 # `lists` and `products` are the querysets' own SQL, so that who may see what is said in one place. Each line looks at
-# the prices of its product alone (index price_by_variant). What comes first: the partner's list, then the channel's,
-# then everybody's; of those the higher priority; then the greater break. A price that begins later and would come
-# first then ends the answer before the price found does.
+# the prices of its product alone (index price_by_variant). What comes first: the partner's list, then the channel's
+# (the one that is asked for and the one that asks are alike), then everybody's; of those the higher priority; of lists
+# that stand alike the one whose code comes first, byte by byte, so that every database answers the same; of one list
+# the greater break. No two lists stand in the same place. A price that begins later and would come first then ends the
+# answer before the price found does.
 LOOKUP = """
-    WITH lists AS MATERIALIZED ({lists}), products AS MATERIALIZED ({products})
+    WITH lists AS MATERIALIZED (SELECT id, code COLLATE "C" AS code, currency, priority, rank FROM ({lists}) meant),
+         products AS MATERIALIZED ({products})
     SELECT wish.place, products.id, best.amount, best.currency, best.code, best.from_quantity,
            least(best.until, next.since)
       FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY AS wish (sku, quantity, place)
@@ -73,7 +76,11 @@ RANK = Case(When(partner__isnull=False, then=0), When(~Q(channel=""), then=1), d
 def look_up(
     *, wishes: Sequence[Wish], partner: Partner, at: datetime, currency: str | None = None, channel: str = ""
 ) -> list[Priced]:
-    """The price of each wish at a moment, in one query. `channel` counts where our own channel asks."""
+    """The price of each wish at a moment, in one query. `channel` counts where our own channel asks.
+
+    Each line is answered by the first list that has a price for it: the partner's own, its channel's, everybody's;
+    among those the higher priority, then the code that comes first, whatever the currency unless one is asked for.
+    """
     lists = PriceList.objects.for_partner(partner, channel=channel).order_by()
     if currency:
         lists = lists.filter(currency=currency)

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from catalog import schemas
-from catalog.models import CatalogImport, ProductType, ProductTypeSchema, RegulatoryNote, Variant
-from catalog.schemas import FieldError, Schemas
+from catalog.models import CatalogImport, CatalogImportRow, ProductType, ProductTypeSchema, RegulatoryNote, Variant
+from catalog.schemas import FieldError, Schemas, Validator
 
 # So many products of a type are tried against a schema before it is saved: some tenths of a second.
 TRIED_MAX = 2_000
@@ -27,6 +28,17 @@ def newest_schemas(codes: Iterable[str] | None = None) -> Schemas:
         rows = rows.filter(product_type__in=list(codes))
     found = rows.values_list("product_type", "version", "schema")
     return Schemas({code: (version, schemas.understood(schema)) for code, version, schema in found})
+
+
+def newest_schema(*, code: str) -> Validator | None:
+    """The newest schema of the type that is called so, whatever the capitals; None where it has none. One query."""
+    row = ProductTypeSchema.objects.filter(product_type__code__iexact=code).order_by("-version").first()
+    return schemas.understood(row.schema) if row else None
+
+
+def type_codes() -> dict[str, str]:
+    """The codes of the types there are, by how they read in small letters. One query."""
+    return {code.lower(): code for code in ProductType.objects.values_list("code", flat=True)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,3 +167,27 @@ def imports_waiting(*, at: datetime) -> QuerySet[CatalogImport]:
     left = Q(touched_at=None) | Q(touched_at__lt=at - timedelta(seconds=LEFT_SECONDS))
     rows = CatalogImport.objects.filter(left, state__in=["planning", "applying"]).defer("file_content")
     return rows.order_by("pk")[:WAITING_MAX]
+
+
+# So long an import that was not applied, or was taken back, keeps its rows to be looked at and planned again;
+KEPT_DAYS = 90
+# and so long an applied one can be undone, and keeps them for that.
+UNDONE_DAYS = 365
+
+
+def imports_over(*, at: datetime) -> QuerySet[CatalogImport]:
+    """Imports that can give up their rows, and have not; none that another is being planned from. One query."""
+    rows = CatalogImport.objects.annotate(last_at=Coalesce("touched_at", "created_at")).filter(forgotten_at=None)
+    unapplied = Q(
+        state__in=["planned", "refused", "outdated", "undone", "failed"], last_at__lt=at - timedelta(days=KEPT_DAYS)
+    )
+    applied = Q(state="applied", applied_at__lt=at - timedelta(days=UNDONE_DAYS))
+    anew = CatalogImport.objects.filter(planned_from=OuterRef("pk"), state="planning")
+    return rows.filter(unapplied | applied).exclude(Exists(anew))
+
+
+def imports_forgotten() -> list[int]:
+    """Imports that have given up their rows, and still have some. One query, a look into the rows' index for each."""
+    left = CatalogImportRow.objects.filter(plan=OuterRef("pk"))
+    rows = CatalogImport.objects.filter(Exists(left), forgotten_at__isnull=False)
+    return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -6,8 +6,9 @@ import logging
 
 from celery import shared_task
 from django.db import OperationalError
+from django.utils import timezone
 
-from catalog.operations import plan_work, ranges
+from catalog.operations import plan_sweeping, plan_work, ranges
 from partners.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,12 @@ def index_attributes() -> None:
     """Index what the newest schemas let partners ask for from and to. They are the truth: a call too many finds
     nothing to do, and what a call broke off or found another at is done by the next."""
     ranges.index_ranges()
+
+
+@shared_task
+def forget_import_rows() -> int:
+    """Imports that are over give up their rows, a bounded number at a time; what is left goes the next time."""
+    return plan_sweeping.forget_rows(at=timezone.now())
 
 
 @shared_task

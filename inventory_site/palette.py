@@ -40,6 +40,7 @@ WHY = {
     "asin": "ASIN {}",
     "brandPart": "Brand's part number {}",
     "oe": "Vehicle maker's number {}",
+    "interchange": "Equal to another brand's {}",
     "name": "",
     "words": "",
     "vehicle": "Fits the vehicle",

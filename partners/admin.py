@@ -34,6 +34,7 @@ from partners.actors import Actor
 from partners.models import Application, Feed, IdempotencyKey, OutboxEvent, Partner
 from partners.operations import partners
 from partners.problems import Problem
+from partners.refused import field_of, refused
 
 # The OAuth library's own pages would show tokens and let staff type them.
 for model in (get_access_token_model(), get_grant_model(), get_id_token_model(), get_refresh_token_model()):
@@ -213,19 +214,13 @@ class HistoryAdmin(SimpleHistoryAdmin):
         return True
 
 
-class TracedAdmin(HistoryAdmin, ChoosingAdmin):
-    """Master data: edited in a form, every version kept, nothing deleted. A save is a new version (ETag)."""
-
-    warn_unsaved_form = True
-    change_form_before_template = "admin/version_seen.html"
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+class RefusableAdmin(ModelAdmin):
+    """A form whose save an operation or the database may refuse: that is said, nothing was saved, and it is no fault."""
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """What an operation or the database's guards refuse is said in a sentence, and nothing was saved."""
+        """What an operation refuses is said at the form, as it was typed; what the database's guards do in a sentence."""
         try:
             with transaction.atomic():
                 if request.method == "POST" and object_id and self.is_outdated(request, object_id):
@@ -233,8 +228,9 @@ class TracedAdmin(HistoryAdmin, ChoosingAdmin):
                     return back_to(request, request.get_full_path())
                 return super().changeform_view(request, object_id, form_url, extra_context)
         except Problem as problem:
-            messages.error(request, f"Nothing was saved. {said(problem)}")
-            return back_to(request, request.get_full_path())
+            messages.error(request, "Nothing was saved.")
+            request.refusal = problem  # type: ignore[attr-defined]  # read by get_form
+            return super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError as error:
             name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "a rule of the database"
             messages.error(request, f"Nothing was saved; it would break this rule: {name.replace('_', ' ')}.")
@@ -244,6 +240,29 @@ class TracedAdmin(HistoryAdmin, ChoosingAdmin):
                 raise
             messages.error(request, "Nothing was saved: somebody else is writing the same just now. Try again.")
             return back_to(request, request.get_full_path())
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001  Django's
+        form = super().get_form(request, obj, change=change, **kwargs)
+        problem: Problem | None = getattr(request, "refusal", None)
+        return form if problem is None else refused(form, problem, said=said(problem), field=self.refused_field)
+
+    def refused_field(self, name: str) -> str:
+        """Where on the form it is said what is wrong with a field of the contract; no field: above the form."""
+        return field_of(name)
+
+    def is_outdated(self, request: HttpRequest, object_id: str) -> bool:
+        """Whether somebody else saved the row since the page was opened. A page that does not say what it saw is not."""
+        return False
+
+
+class TracedAdmin(RefusableAdmin, HistoryAdmin, ChoosingAdmin):
+    """Master data: edited in a form, every version kept, nothing deleted. A save is a new version (ETag)."""
+
+    warn_unsaved_form = True
+    change_form_before_template = "admin/version_seen.html"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def is_outdated(self, request: HttpRequest, object_id: str) -> bool:
         """Whether somebody else saved the row since the page was opened: the form would put all back. Locks the row."""

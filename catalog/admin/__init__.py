@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, F, Func, Value
+from django.db.models import BigIntegerField, F, Func, Model, Value
 from django.http import HttpRequest, HttpResponse
-from unfold.admin import TabularInline
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from catalog import search
+from catalog.admin.equivalents import EquivalentInline, InterchangeGroupAdmin, say_links
+from catalog.admin.fitments import FitmentAdmin, FitmentInline
 from catalog.admin.imports import CatalogImportAdmin
 from catalog.admin.matrix import MatrixPages
-from catalog.admin.numbers import IdentifierAdmin, IdentifierInline, PackInline, SupplierItemInline, numbers_typed
+from catalog.admin.numbers import (
+    IdentifierAdmin,
+    IdentifierInline,
+    PackInline,
+    SupplierItemInline,
+    numbers_of,
+    packs_of,
+    sources_of,
+)
 from catalog.admin.prices import PriceAdmin, PriceListAdmin
+from catalog.admin.rows import rows_typed
 from catalog.admin.together import TogetherPages
-from catalog.admin.types import ProductTypeAdmin, RegulatoryNoteInline
+from catalog.admin.types import ProductTypeAdmin, RegulatoryNoteInline, notes_of
 from catalog.admin.variant_form import VariantForm
 from catalog.models import (
     Equivalent,
-    Fitment,
     Identifier,
-    InterchangeGroup,
-    InterchangeMember,
     KitComponent,
     Pack,
+    RegulatoryNote,
     SupplierItem,
     Variant,
     Vehicle,
     VehicleAlias,
 )
-from catalog.operations import identifiers, kits, products, vehicles
+from catalog.operations import equivalents, kits, products, vehicles
 from catalog.operations.kits import Part
-from partners.admin import ChoosingAdmin, ChoosingInline, ReadOnlyAdmin, TracedAdmin, acting, ask, run_each
+from partners.admin import ChoosingInline, ReadOnlyAdmin, TracedAdmin, acting, ask, run_each
 
 __all__ = [
     "CatalogImportAdmin",
     "FitmentAdmin",
     "IdentifierAdmin",
+    "InterchangeGroupAdmin",
     "PriceAdmin",
     "PriceListAdmin",
     "ProductTypeAdmin",
@@ -65,25 +77,13 @@ class KitComponentInline(ChoosingInline):
         return super().get_queryset(request).select_related("component")
 
 
-class EquivalentInline(ChoosingInline):
-    """What may be sold instead."""
-
-    model = Equivalent
-    fk_name = "variant"
-    extra = 0
-    tab = True
-    autocomplete_fields = ("other",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("other")
-
-
-class FitmentInline(TabularInline):
-    model = Fitment
-    fields = ("make", "model", "submodel", "year_from", "year_to", "engine", "position", "quantity", "note")
-    extra = 0
-    tab = True
-    per_page = 20
+# What a product's lists are called where it is revised, and how their rows are said.
+LISTS: dict[type[Model], tuple[str, Callable[[list[Any]], Any]]] = {
+    Pack: ("packs", packs_of),
+    Identifier: ("identifiers", numbers_of),
+    SupplierItem: ("sources", sources_of),
+    RegulatoryNote: ("notes", notes_of),
+}
 
 
 @admin.register(Variant)
@@ -96,18 +96,18 @@ class VariantAdmin(MatrixPages, TogetherPages, TracedAdmin):
     search_fields = ("sku",)
     search_help_text = "SKU, name, brand, shade, barcode, supplier's number or vehicle"
     autocomplete_fields = ("product_type", "parent")
-    readonly_fields = ("is_parent", "gtin", "gtin14", "schema_version", "version", "updated_at")
+    readonly_fields = ("is_parent", "gtin14", "schema_version", "version", "updated_at")
     fieldsets = (
-        (None, {"fields": ("sku", "name", ("brand", "product_type"), "attributes")}),
+        (None, {"fields": ("sku", "name", ("brand", "product_type"), "gtin", "attributes")}),
         ("Among its variants", {"fields": ("parent", ("axes", "axis_values"))}),
         (
             "How it is kept",
             {"fields": (("tracking", "unit"), ("unit_cost", "status"), "shelf_life_days")},
         ),
         ("Warranty", {"fields": (("warranty_months", "warranty_per"), "warranty_terms")}),
-        ("Record", {"fields": (("gtin", "gtin14"), ("is_parent", "schema_version"), ("version", "updated_at"))}),
+        ("Record", {"fields": (("gtin14", "is_parent"), ("schema_version", "version"), "updated_at")}),
     )
-    actions_detail: tuple[str, ...] = ("open_matrix",)
+    actions_detail: tuple[str, ...] = ("open_matrix", "open_fitments")
     inlines = (
         PackInline,
         IdentifierInline,
@@ -121,6 +121,15 @@ class VariantAdmin(MatrixPages, TogetherPages, TracedAdmin):
     @display(description="Product", ordering="sku", header=True)
     def product(self, variant: Variant) -> list[str]:
         return [variant.name, variant.sku]
+
+    def has_fitments_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("catalog.view_fitment"))
+
+    @action(description="Fitments", icon="directions_car", permissions=["fitments"], url_path="fitments-of")
+    def open_fitments(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """All of them, where each is typed on a page of its own."""
+        variant = get_object_or_404(Variant, pk=object_id)
+        return redirect(f"{reverse('admin:catalog_fitment_changelist')}?variant__id__exact={variant.pk}")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "sku") if obj else self.readonly_fields
@@ -137,29 +146,34 @@ class VariantAdmin(MatrixPages, TogetherPages, TracedAdmin):
         place = Func(Value(ids, output_field=ArrayField(BigIntegerField())), F("pk"), function="array_position")
         return found.order_by(place), False
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001  Django's
-        """Kits and further numbers go by their operations, with their refusals; all else is saved as typed."""
-        if formset.model is Identifier:
-            formset.save(commit=False)  # what was changed, for the history
-            if formset.has_changed():
-                identifiers.replace(variant=form.instance, rows=numbers_typed(formset))
-            return None
-        if formset.model is not KitComponent:
-            return super().save_formset(request, form, formset, change)
-        formset.save(commit=False)  # what was changed, for the history
-        if formset.has_changed():
-            rows = [row.cleaned_data for row in formset.forms if row.cleaned_data and not row.cleaned_data["DELETE"]]
-            parts = [Part(component=row["component"], quantity=row["quantity"]) for row in rows]
-            kits.compose(kit=form.instance, parts=parts, actor=acting(request))
-        return None
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's
+        """With its lists, in `save_related`: one call, one version."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001  Django's
-        """What is changed of its packs, offers and numbers makes another version of the product (its ETag), too."""
-        super().save_related(request, form, formsets, change)
-        listed = (Pack, SupplierItem, Identifier)
-        if change and not form.is_revised and any(row.model in listed and row.has_changed() for row in formsets):
-            form.instance.version += 1
-            form.instance.save()
+        """By the operations, like at every door; the row on the page becomes the one they saved."""
+        for formset in formsets:
+            formset.save(commit=False)  # what was changed, for the history
+        changed = {formset.model: formset for formset in formsets if formset.has_changed()}
+        fields = form.as_fields()
+        fields |= {
+            name: meant(rows_typed(changed[model])) for model, (name, meant) in LISTS.items() if model in changed
+        }
+        if change:
+            saved = products.revise(variant=form.instance, fields=fields, actor=acting(request))
+        else:
+            saved = products.create(sku=form.instance.sku, fields=fields, actor=acting(request))
+        form.instance.__dict__.update(saved.__dict__)
+        if KitComponent in changed:
+            parts = [Part(component=row.component, quantity=row.quantity) for row in rows_typed(changed[KitComponent])]
+            kits.compose(kit=saved, parts=parts, actor=acting(request))
+        if Equivalent in changed:
+            say_links(variant=saved, formset=changed[Equivalent], actor=acting(request))
+
+    def is_outdated(self, request: HttpRequest, object_id: str) -> bool:
+        """Who links parts takes their lock before the product's, like everybody."""
+        if request.POST.get("equivalents-TOTAL_FORMS", "0") != "0":
+            equivalents.lock()
+        return super().is_outdated(request, object_id)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -167,60 +181,6 @@ class VariantAdmin(MatrixPages, TogetherPages, TracedAdmin):
         if db_field.name in rows and field is not None:
             field.widget.attrs["rows"] = rows[db_field.name]
         return field
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's
-        """By the operations, like at every door; the row on the page becomes the one they saved."""
-        fields = form.as_fields()
-        if change:
-            saved = products.revise(variant=obj, fields=fields, actor=acting(request))
-            form.is_revised = saved.version != obj.version
-        else:
-            saved = products.create(sku=obj.sku, fields=fields, actor=acting(request))
-        obj.__dict__.update(saved.__dict__)
-
-
-@admin.register(Fitment)
-class FitmentAdmin(ChoosingAdmin):
-    list_display = ("variant", "make", "model", "year_from", "year_to", "engine", "position", "quantity", "source")
-    list_select_related = ("variant",)
-    search_fields = ("variant__sku__holds", "make", "model")
-    search_help_text = "SKU, make or model"
-    autocomplete_fields = ("variant",)
-    fieldsets = (
-        (None, {"fields": ("variant", ("make", "model", "submodel"), ("year_from", "year_to", "engine"))}),
-        ("Where and how", {"fields": (("position", "quantity"), "qualifiers", "note")}),
-        (
-            "As a catalog said it",
-            {"fields": (("source", "brand_aaia_id"), ("base_vehicle_id", "part_type_id"), "aces_ids")},
-        ),
-    )
-    readonly_fields = ("source", "brand_aaia_id", "base_vehicle_id", "part_type_id", "aces_ids")
-
-
-class MemberInline(ChoosingInline):
-    """A product of ours, or another brand's number."""
-
-    model = InterchangeMember
-    extra = 0
-    min_num = 2
-    autocomplete_fields = ("variant",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("variant")
-
-
-@admin.register(InterchangeGroup)
-class InterchangeGroupAdmin(ChoosingAdmin):
-    """Parts that are equal."""
-
-    list_display = ("id", "__str__")
-    list_display_links = ("id", "__str__")
-    search_fields = ("name", "members__variant__sku", "members__part_number")
-    search_help_text = "Name, SKU or number"
-    inlines = (MemberInline,)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Vehicle)

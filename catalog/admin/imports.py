@@ -66,7 +66,7 @@ class CatalogImportAdmin(ReadOnlyAdmin):
     fields = (
         ("number", "kind", "origin"),
         ("actor", "applied_by", "undone_by"),
-        ("created_at", "applied_at", "undone_at"),
+        ("created_at", "applied_at", "undone_at", "forgotten_at"),
     )
     change_form_before_template = "admin/catalog/import/plan.html"
     actions_list = ("upload",)
@@ -87,7 +87,8 @@ class CatalogImportAdmin(ReadOnlyAdmin):
         """Whether the step may be taken by this person and, where the page of one is shown, from where it stands."""
         if not self.has_step_permission(request):
             return False
-        return object_id is None or self.get_queryset(request).filter(pk=object_id, state__in=states).exists()
+        rows = self.get_queryset(request).filter(state__in=states, forgotten_at=None)
+        return object_id is None or rows.filter(pk=object_id).exists()
 
     def has_apply_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.stands_at(request, object_id, State.PLANNED)

@@ -13,6 +13,8 @@ from unfold.decorators import display
 from catalog.models import Identifier, Pack, SupplierItem
 from catalog.operations import identifiers, offers
 from catalog.operations.identifiers import IdentifierOf
+from catalog.operations.offers import Source
+from catalog.operations.packs import PackOf
 from partners.admin import Choosing, ChoosingInline, ReadOnlyAdmin, said
 from partners.problems import Problem
 
@@ -35,7 +37,13 @@ class OfThisProduct(Choosing):
 
 
 class PackForm(forms.ModelForm):
-    """The numbers' checks said beside the field; the database says the rest."""
+    """The numbers' checks said beside the field; the operation says the rest."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "name" in self.fields:
+            self.fields["name"].disabled = True
+            self.fields["name"].help_text = "A pack is known by its name: take it away and add another."
 
     def clean_gtin14(self) -> str:
         try:
@@ -126,18 +134,33 @@ class IdentifierInline(OfThisProduct, ChoosingInline):
         return super().get_queryset(request).filter(is_main=False).select_related("partner")
 
 
-def numbers_typed(formset: Any) -> list[IdentifierOf]:
-    """The rows of the inline as the operation takes them."""
-    rows = [form.cleaned_data for form in formset.forms if form.cleaned_data and not form.cleaned_data["DELETE"]]
+def numbers_of(rows: list[Identifier]) -> list[IdentifierOf]:
     return [
-        IdentifierOf(
-            scheme=row["scheme"],
-            value=row["value"],
-            pack=row["pack"].name if row["pack"] else "",
-            partner=row["partner"],
-        )
+        IdentifierOf(scheme=row.scheme, value=row.value, pack=row.pack.name if row.pack else "", partner=row.partner)
         for row in rows
     ]
+
+
+def packs_of(rows: list[Pack]) -> list[PackOf]:
+    return [
+        PackOf(
+            name=row.name, quantity=row.quantity, gtin=row.gtin14, level=row.level,
+            filled_with=row.filled_with.name if row.filled_with else "",
+            stocked_as=row.stocked_as.sku if row.stocked_as else "",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def sources_of(rows: list[SupplierItem]) -> list[Source]:
+    terms = [name for name in offers.TERMS if name != "pack"]
+    return [
+        Source(
+            supplier=row.supplier, supplier_code=row.supplier_code,
+            terms={name: getattr(row, name) for name in terms} | {"pack": row.pack.name if row.pack else None},
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 @admin.register(Identifier)

@@ -17,8 +17,10 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog import queries, schema_check
+from catalog.admin.rows import rows_typed
 from catalog.models import ProductType, ProductTypeSchema, RegulatoryNote
-from catalog.operations import types
+from catalog.operations import compliance, types
+from catalog.operations.compliance import NoteOf
 from catalog.tasks import index_attributes
 from partners import tasks
 from partners.admin import LinesInline, TracedAdmin, acting, said, try_operation
@@ -48,6 +50,17 @@ class RegulatoryNoteInline(TabularInline):
         if db_field.name == "text" and field is not None:
             field.widget.attrs["rows"] = 2
         return field
+
+
+def notes_of(rows: list[RegulatoryNote]) -> list[NoteOf]:
+    """Notes as the operation takes them."""
+    return [
+        NoteOf(
+            jurisdiction=row.jurisdiction, text=row.text, document=row.document, valid_from=row.valid_from,
+            valid_to=row.valid_to,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 class SchemaInline(LinesInline):
@@ -111,6 +124,12 @@ class ProductTypeAdmin(TracedAdmin):
         if db_field.name == "warranty_terms" and field is not None:
             field.widget.attrs["rows"] = 3
         return field
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001  Django's
+        """Notes by their operation; the versions of its schema are not typed here."""
+        formset.save(commit=False)  # what was changed, for the history
+        if formset.model is RegulatoryNote and formset.has_changed():
+            compliance.set_notes(of=form.instance, notes=notes_of(rows_typed(formset)))
 
     def get_urls(self) -> list[Any]:
         page = self.admin_site.admin_view(self.schema_view)

@@ -12,7 +12,7 @@ from catalog import queries
 from catalog.admin import attributes
 from catalog.admin.attributes import AttributesForm, AttributesWidget
 from catalog.models import ProductType, ProductTypeSchema
-from catalog.operations import products
+from catalog.operations import identifiers, products
 from catalog.schemas import Schemas, understood
 from partners.admin import said
 from partners.problems import Problem
@@ -72,6 +72,14 @@ class VariantForm(forms.ModelForm):
         )
         if not typed.fields:
             field.help_text = "Any names and values; the type has no schema."
+
+    def clean_gtin(self) -> str:
+        gtin: str = self.cleaned_data["gtin"]
+        try:
+            identifiers.normalise_gtin(gtin)
+        except Problem as problem:
+            raise forms.ValidationError(said(problem)) from problem
+        return gtin
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -159,7 +167,8 @@ class VariantForm(forms.ModelForm):
     def as_fields(self) -> dict[str, Any]:
         """What was changed, as the operations name it."""
         fields = {name: self.cleaned_data[name] for name in self.changed_data if name in products.PLAIN}
-        fields |= {name: self.cleaned_data[name] for name in ("axes", "axis_values") if name in self.changed_data}
+        others = ("gtin", "axes", "axis_values")
+        fields |= {name: self.cleaned_data[name] for name in others if name in self.changed_data}
         if "product_type" in self.changed_data:
             fields["product_type"] = self.cleaned_data["product_type"].pk
         if "parent" in self.changed_data:

@@ -34,8 +34,8 @@ def by_attributes(queryset: Any, query: Mapping[str, str], *, product_type: str)
     for name, text in asked.items():
         if not name or len(name) > TEXT_MAX or len(text) > TEXT_MAX or "\x00" in name + text:
             raise BadPage(f"{(PREFIX + name)[:80]!r}: write attributes.<name>=<value>.")
-    found = queries.newest_schemas([product_type]).newest.get(product_type) if asked and product_type else None
-    validator = found[1] if found and found[1].filters else None
+    found = queries.newest_schema(code=product_type) if asked and product_type else None
+    validator = found if found and found.filters else None
     for name, text in asked.items():
         bare, _, end = name.rpartition(".")
         if validator and name not in validator.filters and end in {"min", "max"} and bare in validator.ranges:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import tasks
+from catalog import queries, tasks
 from catalog.models import CatalogImport, CatalogImportRow
 from catalog.operations import plan_work, plan_writing, plans
 from partners import files
@@ -135,6 +135,11 @@ class ImportSerializer(serializers.Serializer[CatalogImport]):
     createdAt = serializers.DateTimeField(source="created_at")
     appliedAt = serializers.DateTimeField(source="applied_at", allow_null=True)
     undoneAt = serializers.DateTimeField(source="undone_at", allow_null=True)
+    forgottenAt = serializers.DateTimeField(
+        source="forgotten_at", allow_null=True,
+        help_text=f"When its rows were given up: {queries.KEPT_DAYS} days after it ended without being applied, or "
+        f"{queries.UNDONE_DAYS} days after it was. From then on it is not undone any more; null: they are there.",
+    )  # fmt: skip
     version = serializers.IntegerField()
 
     @extend_schema_field({"type": "string", "enum": list(KINDS)})
@@ -270,7 +275,8 @@ class UndoImport(ImportDoor):
     def post(self, request: Request, number: str) -> Response:
         """Take an applied import back whole. What is in use by now is discontinued instead of deleted.
 
-        Where something has changed since, 409 `import_moved_on` names it and nothing is taken back.
+        Where something has changed since, 409 `import_moved_on` names it and nothing is taken back; once its rows are
+        given up (`forgottenAt`) it is 409 `rows_forgotten`.
         """
         plan = self.found(number)
         asked = self.understood(UndoAsked)

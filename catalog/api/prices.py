@@ -86,9 +86,12 @@ class PriceLookup(Door):
 
     @extend_schema(operation_id="lookUpPrices", responses=PricesSerializer)
     def post(self, request: Request) -> Response:
-        """The best price for you: your own list before your channel's before everybody's, then the list's priority.
+        """The price for you: of your own list before your channel's before everybody's, not the lowest there is.
 
-        Of a list the greatest quantity break that is reached. What has no price is told so; the others are answered.
+        Among lists of the same kind the higher priority counts, and among those of the same priority the list whose
+        code comes first (capitals before small letters). Without `currency` lists of every currency stand in that
+        one order. Of a list the greatest quantity break that is reached. What has no price is told so; the others
+        are answered.
         """
         fields = self.understood(PricesAsked)
         if fields["currency"] is not None:

@@ -26,7 +26,7 @@ from catalog.api.lists import (
     meant_source,
 )
 from catalog.api.ranked import RankedPagination
-from catalog.models import Identifier, Pack, SupplierItem, Variant, WarrantyPer
+from catalog.models import Identifier, Pack, ProductType, SupplierItem, Variant, WarrantyPer
 from catalog.operations import compliance, identifiers, offers, packs, products
 from catalog.operations.axes import AXES_MAX, NAME_MAX, VALUE_MAX
 from catalog.operations.compliance import NoteOf
@@ -78,7 +78,11 @@ class ProductSerializer(serializers.Serializer[Variant]):
     name = Text(max_length=250)
     brand = Text(max_length=120, required=False, allow_blank=True)
     productType = serializers.SlugField(
-        source="product_type_id", max_length=40, required=False, help_text="food, beauty, auto …"
+        source="product_type_id",
+        max_length=40,
+        required=False,
+        help_text="A code of /productTypes, whatever the capitals: food, beauty, auto … A new one is for the house to"
+        " name, which registers it by that.",
     )
     parentId = Text(source="parent.sku", max_length=64, required=False, allow_null=True, default=None)
     isParent = serializers.BooleanField(source="is_parent", read_only=True)
@@ -175,7 +179,9 @@ class ProductFilter(filters.FilterSet):
         method="by_gtin", help_text="A GTIN of the product or of any of its packs, in any length; `matched` says which."
     )
     brand = filters.CharFilter("brand", lookup_expr="iexact", help_text="The whole brand; capitals do not matter.")
-    productType = filters.CharFilter("product_type", help_text="A code of /productTypes.")
+    productType = filters.CharFilter(
+        method="by_type", max_length=40, help_text="A code of /productTypes; capitals do not matter."
+    )
     parentId = filters.CharFilter("parent__sku", help_text="The variants under this parent.")
     supplierId = filters.CharFilter(
         method="by_supplier", help_text="What this supplier offers; to a supplier, itself alone."
@@ -192,6 +198,9 @@ class ProductFilter(filters.FilterSet):
             raise BadPage("gtin: write a number of up to 14 digits.")
         known = Identifier.objects.for_partner(self.request.user.partner).gtins()
         return queryset.filter(pk__in=known.filter(plain__in=gtin_forms(text)).values("variant_id"))
+
+    def by_type(self, queryset: Any, name: str, code: str) -> Any:
+        return queryset.filter(product_type__in=ProductType.objects.filter(code__iexact=code))
 
     def by_supplier(self, queryset: Any, name: str, code: str) -> Any:
         """Who else supplies a supplier's products cannot be found out by trying codes."""

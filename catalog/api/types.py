@@ -68,7 +68,7 @@ class ProductTypeSerializer(serializers.Serializer[ProductType]):
 
 
 class ProductTypeFilter(filters.FilterSet):
-    code = filters.CharFilter("code", help_text="One type alone.")
+    code = filters.CharFilter("code", lookup_expr="iexact", help_text="One type alone; capitals do not matter.")
 
 
 class ProductTypes(Door):

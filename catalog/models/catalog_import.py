@@ -76,6 +76,9 @@ class CatalogImport(models.Model):
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     touched_at = models.DateTimeField(null=True, help_text="When somebody last worked on it.")
+    forgotten_at = models.DateTimeField(
+        null=True, help_text="When its rows were given up; it is neither planned again nor undone any more."
+    )
     planned_at = models.DateTimeField(null=True)
     applied_at = models.DateTimeField(null=True)
     undone_at = models.DateTimeField(null=True)

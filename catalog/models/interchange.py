@@ -33,7 +33,8 @@ class InterchangeMemberQuerySet(models.QuerySet["InterchangeMember"]):
 class InterchangeMember(models.Model):
     """One of the equal parts: a product of ours, or another brand's number that is not in the catalog.
 
-    A part is in one group at most: what is equal to two things makes those two equal.
+    A part is in one group at most: what is equal to two things makes those two equal. A number finds the products of
+    its group (`search`).
     """
 
     group = models.ForeignKey(InterchangeGroup, on_delete=models.CASCADE, related_name="members")

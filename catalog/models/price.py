@@ -33,7 +33,9 @@ class PriceList(models.Model):
     channel = models.CharField(
         max_length=40, blank=True, help_text="For this sales channel alone; it beats those for everybody."
     )
-    priority = models.PositiveSmallIntegerField(default=0, help_text="Among lists of the same kind the higher wins.")
+    priority = models.PositiveSmallIntegerField(
+        default=0, help_text="Among lists of the same kind the higher wins; of the same priority the first by its code."
+    )
     is_active = models.BooleanField("active", default=True)
 
     history = HistoricalRecords(bases=[Traced])

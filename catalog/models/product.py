@@ -47,6 +47,15 @@ class ProductType(models.Model):
 
     class Meta:
         ordering = ["code"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("code"), name="product_type_code_once",
+                violation_error_message="There is a type of this code, in other capitals perhaps.",
+            ),
+            models.CheckConstraint(
+                condition=Q(warranty_per__in=["", *WarrantyPer.values]), name="product_type_warranty_per_known"
+            ),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return self.name
@@ -74,7 +83,8 @@ def own_products(partner: Partner) -> tuple[models.QuerySet[Any, Any], models.Qu
 class Variant(models.Model):
     """A SKU, the thing that is counted; or a parent, which only gathers its variants.
 
-    Quantities of it are whole numbers of its stock unit.
+    Quantities of it are whole numbers of its stock unit. What it hangs under is a parent, and stays one as long as
+    something hangs there: triggers see to that (migration 0010).
     """
 
     class Tracking(models.TextChoices):
@@ -142,6 +152,14 @@ class Variant(models.Model):
             ),
             models.CheckConstraint(condition=~Q(parent=F("id")), name="variant_not_its_own_parent"),
             models.CheckConstraint(condition=Q(axes=[]) | Q(parent__isnull=True), name="variant_axes_are_a_parents"),
+            models.CheckConstraint(condition=Q(axes=[]) | Q(is_parent=True), name="variant_with_axes_is_a_parent"),
+            models.CheckConstraint(condition=Q(status__in=["active", "discontinued"]), name="variant_status_known"),
+            models.CheckConstraint(
+                condition=Q(tracking__in=["none", "batch", "serial"]), name="variant_tracking_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(warranty_per__in=["", *WarrantyPer.values]), name="variant_warranty_per_known"
+            ),
             models.CheckConstraint(
                 condition=Q(axis_values={}) | Q(parent__isnull=False), name="variant_axis_values_under_a_parent"
             ),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 
-from catalog.models import RegulatoryNote, Variant
+from catalog.models import ProductType, RegulatoryNote, Variant
 from partners.problems import InvalidInput
 
 NOTES_MAX = 20
+REASON = "notes said"
 JURISDICTION = re.compile(r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?\Z")
 
 
@@ -25,8 +26,8 @@ class NoteOf:
     valid_to: date | None = None
 
 
-def set_notes(*, variant: Variant, notes: Sequence[NoteOf]) -> bool:
-    """Make `notes` the ones there are of a locked product; whether that changed anything.
+def set_notes(*, of: Variant | ProductType, notes: Sequence[NoteOf]) -> bool:
+    """Make `notes` the ones there are of a product or a type, which the caller holds locked; whether that changed anything.
 
     A note that is there already stays the row it is. Raises InvalidInput at `regulatoryNotes`.
     """
@@ -40,16 +41,17 @@ def set_notes(*, variant: Variant, notes: Sequence[NoteOf]) -> bool:
         if note.valid_from and note.valid_to and note.valid_to < note.valid_from:
             raise InvalidInput.at(f"regulatoryNotes[{place}].validTo", "Ends before it begins.")
     wanted = dict.fromkeys(notes)
-    there = {_content(row): row for row in variant.regulatory_notes.all()}
+    there = {_content(row): row for row in of.regulatory_notes.all()}
+    whose = {"variant": of} if isinstance(of, Variant) else {"product_type": of}
     for note, row in there.items():
         if note not in wanted:
+            row._change_reason = REASON  # type: ignore[attr-defined]  # read by the history
             row.delete()
     for note in wanted:
         if note not in there:
-            RegulatoryNote.objects.create(
-                variant=variant, jurisdiction=note.jurisdiction, text=note.text, document=note.document,
-                valid_from=note.valid_from, valid_to=note.valid_to,
-            )  # fmt: skip
+            row = RegulatoryNote(**whose, **asdict(note))
+            row._change_reason = REASON  # type: ignore[attr-defined]  # read by the history
+            row.save()
     return wanted.keys() != there.keys()
 
 

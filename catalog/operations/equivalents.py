@@ -108,11 +108,13 @@ def say(
     *,
     variant: Variant,
     successors: Sequence[Successor],
-    equals: Sequence[Equal],
+    equals: Sequence[Equal] | None,
     actor: Actor,
     supplier: Partner | None = None,
 ) -> Variant:
     """Say what replaces a part and what is equal to it; each list replaces what was said before.
+
+    `equals` of None stay as they are.
 
     The equals become one group with the part: who is not named leaves it. With no equals the part itself leaves its
     group, and the others stay equal. Takes the lock of everybody who links parts, then the product. Saying what is so
@@ -122,19 +124,63 @@ def say(
     """
     lock()
     fresh = Variant.objects.select_for_update(no_key=True, of=("self",)).get(pk=variant.pk)
-    _check(fresh, successors, equals)
-    named = [fresh, *(row.variant for row in successors), *(row.variant for row in equals if row.variant)]
+    _check(fresh, successors, equals or ())
+    named = [fresh, *(row.variant for row in successors), *(row.variant for row in equals or () if row.variant)]
     if supplier is not None:
         for one in named:
             if not products._is_its_own(one, supplier):
                 raise KeptByTheHouse(f"{one.sku} is not supplied by you alone.", productId=one.sku)
     is_changed = _set_successors(fresh, successors)
-    is_changed |= _set_equals(fresh, equals)
+    if equals is not None:
+        is_changed |= _set_equals(fresh, equals)
     if is_changed:
-        fresh.version += 1
-        fresh._change_reason = "equivalents said"  # type: ignore[attr-defined]  # read by the history
-        fresh.save()
+        _note(fresh)
     return fresh
+
+
+@transaction.atomic
+def gather(*, group: InterchangeGroup, members: Sequence[Equal], actor: Actor) -> InterchangeGroup:
+    """Say which parts are equal to one another, and what the group is called; who is not named leaves it.
+
+    `group` may be one that is not kept yet. Takes the lock of everybody who links parts, then the products that come
+    or go, by id, and bumps their versions. Saying what is so already changes nothing.
+    Raises InvalidInput at `members[…]` and InAnotherGroup (data: productId, brand, partNumber).
+    """
+    lock()
+    _check_members(members)
+    group.save()
+    rows = [
+        InterchangeMember(group=group, variant=e.variant, brand=e.brand, part_number=e.part_number) for e in members
+    ]
+    there = {(row.variant_id, row.brand, row.part_number): row for row in group.members.all()}
+    wanted = {(row.variant_id, row.brand, row.part_number): (place, row) for place, row in enumerate(rows)}
+    InterchangeMember.objects.filter(pk__in=[row.pk for key, row in there.items() if key not in wanted]).delete()
+    for key, (place, row) in wanted.items():
+        if key not in there:
+            _refuse_if_elsewhere(place, members[place], row, group, field="members")
+            row.save()
+    ids = [key[0] for key in there.keys() ^ wanted.keys() if key[0]]
+    for variant in Variant.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True, of=("self",)):
+        _note(variant)
+    return group
+
+
+def _check_members(members: Sequence[Equal]) -> None:
+    if not 2 <= len(members) <= EQUALS_MAX + 1:
+        raise InvalidInput.at("members", f"Equal are two parts or more, and at most {EQUALS_MAX + 1}.")
+    if len({member.variant.pk if member.variant else str(member) for member in members}) < len(members):
+        raise InvalidInput.at("members", "A part is named twice.")
+    for place, member in enumerate(members):
+        if member.variant and member.variant.is_parent:
+            detail = f"{member.variant.sku} only gathers its variants; name the one that is meant."
+            raise InvalidInput.at(f"members[{place}].productId", detail)
+
+
+def _note(variant: Variant) -> None:
+    """Another version of a locked product: what is said of its equivalents is another."""
+    variant.version += 1
+    variant._change_reason = "equivalents said"  # type: ignore[attr-defined]  # read by the history
+    variant.save()
 
 
 def _check(variant: Variant, successors: Sequence[Successor], equals: Sequence[Equal]) -> None:
@@ -223,13 +269,15 @@ def _set_equals(variant: Variant, equals: Sequence[Equal]) -> bool:
     return True
 
 
-def _refuse_if_elsewhere(place: int, equal: Equal, row: InterchangeMember, group: InterchangeGroup) -> None:
+def _refuse_if_elsewhere(
+    place: int, equal: Equal, row: InterchangeMember, group: InterchangeGroup, *, field: str = "interchangeableWith"
+) -> None:
     """Raises InAnotherGroup, and InvalidInput for a number that is named twice."""
     found = _same(row).select_related("group").first()
     if found is None:
         return
     if found.group_id == group.pk:
-        raise InvalidInput.at(f"interchangeableWith[{place}].partNumber", f"{equal} is named twice.")
+        raise InvalidInput.at(f"{field}[{place}].partNumber", f"{equal} is named twice.")
     raise InAnotherGroup(
         f"{equal} is equal to other parts already.",
         productId=equal.variant.sku if equal.variant else None,

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from catalog.models import Fitment
 from partners.actors import Actor
-from partners.problems import InvalidInput
+from partners.problems import InvalidInput, NotFound
 
 YEAR_MIN, YEAR_MAX = 1880, 2200
 QUANTITY_MAX = 1_000
@@ -112,6 +113,7 @@ TELL_SUMS = """
 DROP = f"""
     DELETE FROM catalog_fitment f USING catalog_fitment_staged staged WHERE {SAME.format(one="f", other="staged")}
 """
+FIND = f"SELECT f.id FROM catalog_fitment f, catalog_fitment_staged staged WHERE {SAME.format(one='f', other='staged')}"
 DROP_OTHERS = f"""
     DELETE FROM catalog_fitment f
      WHERE f.source = %s AND f.source <> '' AND f.brand_aaia_id = ANY(%s)
@@ -141,6 +143,7 @@ def put_many(*, fitments: Iterable[Fits], actor: Actor, source: str = "") -> Out
     for start, rows in _in_statements(fitments):
         _stage_anew()
         _take_in(rows, start, source)
+        _settle()
         with connection.cursor() as cursor:
             cursor.execute(PUT + TELL_EACH)
             put = dict(cursor.fetchall())
@@ -180,9 +183,12 @@ def replace_sets(
     _stage_anew()
     for start, rows in _in_statements(fitments):
         _take_in(rows, start, source, brands)
-    dropped = 0
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE catalog_fitment_staged")
+    # Once for the whole set: asked part by part, each part would go through all that is staged before it.
+    _settle()
+    dropped = 0
+    with connection.cursor() as cursor:
         if is_whole():
             cursor.execute(DROP_OTHERS, [source, list(brands)])
             dropped = cursor.rowcount
@@ -201,10 +207,43 @@ def drop_many(*, fitments: Iterable[Fits], source: str, actor: Actor) -> Outcome
     for start, rows in _in_statements(fitments):
         _stage_anew()
         _take_in(rows, start, source)
+        _settle()
         with connection.cursor() as cursor:
             cursor.execute(DROP)
             outcome.dropped += cursor.rowcount
     return outcome
+
+
+@transaction.atomic
+def revise(*, fitment: Fitment, fits: Fits, actor: Actor) -> Fitment:
+    """Say something else of a part than before: the old statement goes, and the new one comes as it is spelled.
+
+    It stays whose it was (its `source`). What is said already of the part is not said twice: the two become one.
+    Locks the fitment. Raises NotFound where it is gone by now, and InvalidInput as `put_many` does.
+    """
+    locked = Fitment.objects.filter(pk=fitment.pk).select_for_update().first()
+    if locked is None:
+        raise NotFound("The fitment is gone; somebody has replaced it meanwhile.")
+    source = locked.source
+    locked.delete()
+    return _put_one(fits, source=source, actor=actor)
+
+
+@transaction.atomic
+def say(*, fits: Fits, actor: Actor) -> Fitment:
+    """Say in our own name that a part fits a vehicle; the fitment there is then, new or from before.
+
+    Said again it changes nothing. Raises InvalidInput as `put_many` does.
+    """
+    return _put_one(fits, source="", actor=actor)
+
+
+def _put_one(fits: Fits, *, source: str, actor: Actor) -> Fitment:
+    put_many(fitments=[fits], actor=actor, source=source)
+    with connection.cursor() as cursor:
+        cursor.execute(FIND)
+        [(found,)] = cursor.fetchall()
+    return Fitment.objects.get(pk=found)
 
 
 def stage(*, fitments: Sequence[Fits], source: str) -> None:
@@ -214,6 +253,7 @@ def stage(*, fitments: Sequence[Fits], source: str) -> None:
     """
     _stage_anew()
     _take_in(fitments, 0, source)
+    _settle()
 
 
 def _lock_set(source: str, brand_aaia_id: str) -> None:
@@ -237,7 +277,10 @@ def _stage_anew() -> None:
 
 
 def _take_in(rows: Sequence[Fits], start: int, source: str, brands: Collection[str] | None = None) -> None:
-    """Check the rows and put them on the stage, numbered from `start`. Raises InvalidInput for the first hundred."""
+    """Put rows on the stage, numbered from `start`; what can be told wrong without looking is refused.
+
+    Raises InvalidInput for the first hundred.
+    """
     found = [
         (f"fitments[{place}].{name}", detail)
         for place, row in enumerate(rows, start)
@@ -245,17 +288,24 @@ def _take_in(rows: Sequence[Fits], start: int, source: str, brands: Collection[s
     ]
     if found:
         raise InvalidInput.of(found[:FAULTS_MAX])
+    with connection.cursor() as cursor, cursor.copy(f"COPY catalog_fitment_staged ({COLUMNS}) FROM STDIN") as copy:
+        for place, row in enumerate(rows, start):
+            copy.write_row(
+                (
+                    place, row.variant_id, row.make.strip(), row.model.strip(), row.year_from, row.year_to,
+                    row.submodel.strip(), row.engine.strip(), row.position.strip(), row.quantity, row.note.strip(),
+                    _json(row.qualifiers), row.base_vehicle_id, row.part_type_id, row.brand_aaia_id,
+                    _json(row.aces_ids), source,
+                )
+            )  # fmt: skip
+
+
+def _settle() -> None:
+    """Name what is staged by its numbers alone, and hold it against the products there are.
+
+    Goes through the whole stage. Raises InvalidInput for the first hundred.
+    """
     with connection.cursor() as cursor:
-        with cursor.copy(f"COPY catalog_fitment_staged ({COLUMNS}) FROM STDIN") as copy:
-            for place, row in enumerate(rows, start):
-                copy.write_row(
-                    (
-                        place, row.variant_id, row.make.strip(), row.model.strip(), row.year_from, row.year_to,
-                        row.submodel.strip(), row.engine.strip(), row.position.strip(), row.quantity, row.note.strip(),
-                        _json(row.qualifiers), row.base_vehicle_id, row.part_type_id, row.brand_aaia_id,
-                        _json(row.aces_ids), source,
-                    )
-                )  # fmt: skip
         cursor.execute(NAMED)
         cursor.execute(FAULTS, [FAULTS_MAX])
         refused = [(place, *fault.split("|")) for place, fault in cursor.fetchall()]

@@ -88,6 +88,7 @@ class CatalogFile(loading.Loader):
         self.actor = actor
         self.seen: dict[str, int] = {}
         self.schemas = queries.newest_schemas()
+        self.codes = queries.type_codes()
 
     def field_of(self, column: str) -> str | None:
         name = column.strip()
@@ -164,10 +165,13 @@ class CatalogFile(loading.Loader):
         return fields
 
     def slug(self, kind: str) -> str:
+        """The code of a type as it is registered, or as it would be."""
+        if known := self.codes.get(kind.lower()):
+            return known
         slug = re.sub(r"[\s_]+", "-", kind).lower()
         if not re.fullmatch(r"[a-z0-9-]+", slug):
             raise InvalidInput.at("productType", f"{kind!r}: letters, digits and dashes only")
-        return slug
+        return self.codes.get(slug, slug)
 
     def gtin(self, text: str, row_number: int) -> str:
         """The number, mended by proof where it lost zeros; what is of restricted circulation is noted, as our own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
 
@@ -19,8 +19,8 @@ QUANTITY_MAX = 1_000_000
 class PackOf:
     """A bundle of `quantity` stock units, or of `filled_count` packs of the name `filled_with`, or both alike.
 
-    A `level` or `filled_with` of None stays as it is with a pack of that name; a new one's level is told by its
-    name, and an empty `filled_with` is single units.
+    A `level`, `filled_with` or `stocked_as` of None stays as it is with a pack of that name; a new one's level is
+    told by its name, an empty `filled_with` is single units, and an empty `stocked_as` no SKU of its own.
     """
 
     name: str
@@ -29,6 +29,7 @@ class PackOf:
     level: str | None = None
     filled_with: str | None = None
     filled_count: int | None = None
+    stocked_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class _Size:
     gtin14: str
     filled_with: str = ""
     filled_quantity: int | None = None
+    stocked_as_id: int | None = None
 
 
 def set_packs(*, variant: Variant, packs: Sequence[PackOf]) -> bool:
@@ -53,7 +55,11 @@ def set_packs(*, variant: Variant, packs: Sequence[PackOf]) -> bool:
         raise InvalidInput.at("packs", f"A product has at most {PACKS_MAX} packs.")
     there = {pack.name: pack for pack in variant.packs.select_related("filled_with")}
     kept = {name: _size(pack) for name, pack in there.items()}
-    wanted = _Sizes(packs, kept).all()
+    shelves = _shelves(variant, packs)
+    wanted = {
+        name: replace(size, stocked_as_id=shelves.get(name, kept[name].stocked_as_id if name in kept else None))
+        for name, size in _Sizes(packs, kept).all().items()
+    }
     if wanted == kept:
         return False
     _check_gtins(variant, packs, wanted)
@@ -75,6 +81,7 @@ def _write(variant: Variant, changed: dict[str, _Size], there: dict[str, Pack], 
         pack = there.setdefault(name, Pack(variant=variant, name=name))
         pack.level, pack.quantity, pack.gtin14 = size.level, size.quantity, size.gtin14
         pack.filled_with, pack.filled_quantity = None, None
+        pack.stocked_as_id = size.stocked_as_id
         pack.save()
     for name, size in changed.items():
         if size.filled_with:
@@ -84,7 +91,23 @@ def _write(variant: Variant, changed: dict[str, _Size], there: dict[str, Pack], 
 
 def _size(pack: Pack) -> _Size:
     inside = pack.filled_with.name if pack.filled_with else ""
-    return _Size(pack.level, pack.quantity, pack.gtin14, inside, pack.filled_quantity)
+    return _Size(pack.level, pack.quantity, pack.gtin14, inside, pack.filled_quantity, pack.stocked_as_id)
+
+
+def _shelves(variant: Variant, packs: Sequence[PackOf]) -> dict[str, int | None]:
+    """The SKU that whole packs are kept under, by the pack's name, where it is said. At most one query."""
+    skus = {pack.stocked_as for pack in packs if pack.stocked_as}
+    known = {row.sku: row for row in Variant.objects.filter(sku__in=skus)} if skus else {}
+    shelves: dict[str, int | None] = {}
+    for place, pack in enumerate(packs):
+        if pack.stocked_as is None:
+            continue
+        row = known.get(pack.stocked_as)
+        if pack.stocked_as and (row is None or row.is_parent or row.pk == variant.pk):
+            detail = f"{pack.stocked_as} is no other product that can lie on a shelf."
+            raise InvalidInput.at(f"packs[{place}].stockedAs", detail)
+        shelves[pack.name] = row.pk if row else None
+    return shelves
 
 
 def _check_gtins(variant: Variant, packs: Sequence[PackOf], wanted: dict[str, _Size]) -> None:

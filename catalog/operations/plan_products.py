@@ -8,7 +8,7 @@ from typing import Any
 
 from catalog import effects, gtins
 from catalog.models import CatalogImportRow, ProductType, SupplierItem, Variant
-from catalog.operations import axes, offers, plan_lists, products
+from catalog.operations import axes, offers, plan_lists, products, types
 from catalog.operations.identifiers import normalise_gtin
 from catalog.operations.imports import SKU
 from catalog.operations.offers import Source
@@ -151,6 +151,8 @@ class _Row:
         if "gtin" in fields:
             self._set_gtin(fields["gtin"])
         if "product_type" in fields:
+            if self.plan.supplier is not None and fields["product_type"] not in self.plan.types:
+                raise types.unknown(fields["product_type"])
             variant.product_type_id = fields["product_type"]
         under = self.parent_sku
         if "parent_sku" in fields:

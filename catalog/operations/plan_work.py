@@ -25,13 +25,19 @@ ENDINGS = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".ods", ".jsonl", ".ndjson",
 def replan(*, plan: CatalogImport, actor: Actor) -> CatalogImport:
     """Make a new plan from the rows of this one, held against what is there now. The old one stays as it is.
 
-    Raises IllegalStep (data: status) while this one is being planned or applied.
+    Raises IllegalStep (data: status) while this one is being planned or applied, and RowsForgotten (data: forgottenAt).
     """
     return plans.work_out(plan=open_again(plan=plan, actor=actor), rows=rows_of(plan=plan), actor=actor)
 
 
+@transaction.atomic
 def open_again(*, plan: CatalogImport, actor: Actor) -> CatalogImport:
-    """Begin a plan of the same rows, for whoever works next. Raises as `replan` does."""
+    """Begin a plan of the same rows, for whoever works next. Locks the old one, so that it keeps them until then.
+
+    Raises IllegalStep as `replan` does, and RowsForgotten (data: forgottenAt).
+    """
+    plan = CatalogImport.objects.lock().defer("file_content").get(pk=plan.pk)
+    plans.check_rows(plan=plan)
     if plan.state in (State.PLANNING, State.APPLYING):
         allowed = ["planned", "outdated", "applied", "undone", "refused", "failed"]
         raise not_from(plan=plan, verb="plan it again", allowed=allowed)

@@ -49,6 +49,13 @@ class PlanDiffers(Conflict):
     title = "This is another plan than the one that was seen"
 
 
+class RowsForgotten(Conflict):
+    """Its rows were given up after the time we keep them. Data: forgottenAt."""
+
+    code = "rows_forgotten"
+    title = "The import's rows are kept no more"
+
+
 class Reader(Protocol):
     contradicted: set[str]
 
@@ -310,7 +317,8 @@ def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> Catal
     A new product that something refers to by now (stock, an order, a fitment …) stays and is discontinued; each row
     says what became of it. Locks the import and its products in id order. Where something has changed since,
     ImportMovedOn names it and nothing is taken back; with `is_forced` those are left as they are.
-    Called twice, the second answers the same. Raises IllegalStep of an import that is not applied.
+    Called twice, the second answers the same. Raises IllegalStep of an import that is not applied, and RowsForgotten
+    (data: forgottenAt) a year after it was (`plan_sweeping`).
     """
     with transaction.atomic():
         locked = CatalogImport.objects.lock().get(pk=plan.pk)
@@ -318,6 +326,7 @@ def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> Catal
             return locked
         if locked.state != State.APPLIED:
             raise not_from(plan=locked, verb="undo it", allowed=["applied"])
+        check_rows(plan=locked)
         writer = Writer(plan_id=locked.pk, number=locked.number, doc="before", actor=actor)
         if locked.kind == CatalogImport.Kind.FITMENTS:
             plan_fitments.take_back(plan_id=locked.pk, source=locked.fitment_source, is_forced=is_forced)
@@ -354,6 +363,13 @@ def not_from(*, plan: CatalogImport, verb: str, allowed: list[str]) -> IllegalSt
         f"{plan.number} is {plan.get_state_display().lower()}; nobody can {verb} now.",
         status=plan.state, allowedFrom=allowed,
     )  # fmt: skip
+
+
+def check_rows(*, plan: CatalogImport) -> None:
+    """Raises RowsForgotten where its rows were given up."""
+    if plan.forgotten_at is not None:
+        said = f"The rows of {plan.number} were given up on {plan.forgotten_at:%Y-%m-%d}; send what it said again."
+        raise RowsForgotten(said, forgottenAt=plan.forgotten_at.isoformat())
 
 
 def _outdated(skus: list[str], count: int, why: str = "") -> PlanOutdated:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from catalog import gtins
-from catalog.models import ProductType, SupplierItem, Variant
+from catalog.models import SupplierItem, Variant
 from catalog.operations import axes, compliance, identifiers, offers, packs, types
 from catalog.operations.identifiers import normalise_gtin
 from partners.actors import Actor
@@ -59,7 +59,8 @@ class KeptByTheHouse(Problem):
 def create(*, sku: str, fields: dict[str, Any], actor: Actor, supplier: Partner | None = None) -> Variant:
     """Put a product into the catalog. `fields` are those of `revise`.
 
-    Where a `supplier` asks, it may hang the product only under a parent that is its own.
+    Where a `supplier` asks, it may hang the product only under a parent that is its own, and name only a type that
+    is registered; the house registers one not seen before by naming it.
     Raises ProductExists and ParentIsStocked (data: productId), GtinTaken (data: gtin), IdentifierTaken (data:
     scheme, value), axes.AxisValuesTaken and InvalidInput naming the field; what the type's schema refuses is named
     attribute by attribute.
@@ -71,7 +72,7 @@ def create(*, sku: str, fields: dict[str, Any], actor: Actor, supplier: Partner 
     types.check(variant=variant, changed=set(_picture(variant)))
     _save(variant)
     packs.set_packs(variant=variant, packs=fields.get("packs", []))
-    compliance.set_notes(variant=variant, notes=fields.get("notes", []))
+    compliance.set_notes(of=variant, notes=fields.get("notes", []))
     offers.set_sources(variant=variant, sources=fields.get("sources", []))
     if fields.get("identifiers"):
         identifiers.replace(variant=variant, rows=fields["identifiers"], viewer=fields.get("viewer"))
@@ -102,7 +103,7 @@ def revise(*, variant: Variant, fields: dict[str, Any], actor: Actor, supplier: 
     if "packs" in fields:
         is_changed |= packs.set_packs(variant=locked, packs=fields["packs"])
     if "notes" in fields:
-        is_changed |= compliance.set_notes(variant=locked, notes=fields["notes"])
+        is_changed |= compliance.set_notes(of=locked, notes=fields["notes"])
     numbers = identifiers.Change()
     if "identifiers" in fields:
         numbers = identifiers.replace(variant=locked, rows=fields["identifiers"], viewer=fields.get("viewer"))
@@ -155,10 +156,7 @@ def _set(variant: Variant, fields: dict[str, Any], supplier: Partner | None) -> 
             )
         variant.gtin14, variant.gtin = gtin14, gtins.NOISE.sub("", fields["gtin"])
     if "product_type" in fields:
-        code = fields["product_type"]
-        variant.product_type, _ = ProductType.objects.get_or_create(
-            code=code, defaults={"name": code.replace("-", " ").capitalize()}
-        )
+        variant.product_type = types.named(code=fields["product_type"], supplier=supplier)
     parent_id = variant.parent_id
     if "parent_sku" in fields:
         variant.parent = _parent(fields["parent_sku"], variant, supplier)

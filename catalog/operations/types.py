@@ -10,6 +10,7 @@ from django.db import transaction
 from catalog import queries, schema_check
 from catalog.models import ProductType, ProductTypeSchema, Variant
 from partners.actors import Actor
+from partners.models import Partner
 from partners.problems import Conflict, InvalidInput
 
 
@@ -18,6 +19,27 @@ class SchemaMovedOn(Conflict):
 
     code = "schema_moved_on"
     title = "There is a newer version of the schema"
+
+
+def named(*, code: str, supplier: Partner | None = None) -> ProductType:
+    """The type that is called so, whatever the capitals; the house registers one not seen before.
+
+    Two who register it at once get the same one. Raises InvalidInput at `productType` where a `supplier` names one
+    that nobody registered.
+    """
+    if supplier is None:
+        return ProductType.objects.get_or_create(
+            code__iexact=code, defaults={"code": code, "name": code.replace("-", " ").capitalize()}
+        )[0]
+    known = ProductType.objects.filter(code__iexact=code).first()
+    if known is None:
+        raise unknown(code)
+    return known
+
+
+def unknown(code: str) -> InvalidInput:
+    """What a supplier is told of a type that is not there."""
+    return InvalidInput.at("productType", f"There is no type {code}; /productTypes has those the house registered.")
 
 
 @transaction.atomic

@@ -62,8 +62,8 @@ Place = tuple[int, int, str]
 class Hit:
     """A product that was found, where it stands, and by what of it.
 
-    `why` is sku, barcode, packBarcode, supplierCode, partnerCode, asin, brandPart, oe, name, words, vehicle or near;
-    `what` the number, where it is one.
+    `why` is sku, barcode, packBarcode, supplierCode, partnerCode, asin, brandPart, oe, interchange (another brand's
+    number of a part it is equal to), name, words, vehicle or near; `what` the number, where it is one.
     """
 
     variant_id: int
@@ -71,6 +71,11 @@ class Hit:
     place: Place
     why: str
     what: str
+
+    @property
+    def is_exact(self) -> bool:
+        """The very code was asked for."""
+        return self.place[0] == 0
 
     @property
     def is_near(self) -> bool:

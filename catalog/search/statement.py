@@ -33,6 +33,13 @@ SHOWN_NUMBERS = f"({OWN_NUMBERS} OR (identifier.scheme = 'supplier' AND identifi
 
 VARIANT = "catalog_variant variant"
 IDENTIFIER = "catalog_identifier identifier JOIN catalog_variant variant ON variant.id = identifier.variant_id"
+# What is equal to another brand's part is found by that one's number, behind what goes by the number itself.
+INTERCHANGE = """
+    catalog_interchangemember number
+      JOIN catalog_interchangemember equal ON equal.group_id = number.group_id
+      JOIN catalog_variant variant ON variant.id = equal.variant_id
+"""
+OTHERS_NUMBER, BEHIND = "number.variant_id IS NULL", "-1"
 IS_GTIN = "identifier.scheme IN ('gtin', 'upc', 'ean')"
 IS_CODE = "identifier.scheme NOT IN ('gtin', 'upc', 'ean')"
 # What is the caller's own comes before what the same number means to the house or to everybody.
@@ -63,9 +70,9 @@ def _code(source: str, column: str, why: str, *, own: str = "0", among: str = "t
     """
 
 
-def _code_begun(source: str, column: str, why: str, *, among: str = "true") -> str:
+def _code_begun(source: str, column: str, why: str, *, own: str = "0", among: str = "true") -> str:
     return f"""
-    SELECT variant.id, variant.sku, 1, 0, {why}::text, {column}::text FROM {source}
+    SELECT variant.id, variant.sku, 1, {own}, {why}::text, {column}::text FROM {source}
      WHERE {_begins(f"catalog_code({column})", "catalog_code(%(text)s)")}
        AND catalog_code(%(text)s) <> '' AND {among} AND {{mine}}
      ORDER BY catalog_code({column}) USING ~<~ LIMIT {{most}}
@@ -79,6 +86,8 @@ CODES = (
     _code_begun(VARIANT, "variant.sku", "'sku'"),
     _code(IDENTIFIER, "identifier.value", WHY_CODE, own=OWN_FIRST, among=f"{IS_CODE} AND {{numbers}}"),
     _code_begun(IDENTIFIER, "identifier.value", WHY_CODE, among=f"{IS_CODE} AND {{numbers}}"),
+    _code(INTERCHANGE, "number.part_number", "'interchange'", own=BEHIND, among=OTHERS_NUMBER),
+    _code_begun(INTERCHANGE, "number.part_number", "'interchange'", own=BEHIND, among=OTHERS_NUMBER),
 )
 BARCODES = f"""
     SELECT variant.id, variant.sku, 0, {OWN_FIRST}, {WHY_BARCODE}::text, identifier.value::text FROM {IDENTIFIER}

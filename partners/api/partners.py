@@ -38,7 +38,9 @@ class SupplierSerializer(PartnerFields):
 class RetailPartnerSerializer(PartnerFields):
     retailPartnerId = serializers.RegexField(CODE, source="code", max_length=40)
     kind = serializers.ChoiceField(
-        [(kind.value, kind.label) for kind in Partner.RETAIL_KINDS], required=False, default="retailer"
+        [(kind.value, kind.label) for kind in Partner.RETAIL_KINDS],
+        required=False,
+        help_text="Not sent: a new one is a retailer, and one that is there stays what it is.",
     )
     version = serializers.IntegerField(read_only=True)
 
@@ -62,7 +64,8 @@ class Directory(Door):
         response = Response(self.get_serializer(partner).data, status=status)
         return conditional.with_etag(response, conditional.etag(partner.version), self.request)
 
-    def add(self, *, kind: str | None = None) -> Response:
+    def add(self, *, kind: Partner.Kind) -> Response:
+        """`kind` is what it becomes where the body does not say."""
         fields = self.understood(self.get_serializer_class())
         fields.pop("status", None)
         partner = partners.onboard(**{"kind": kind, **fields}, actor=self.actor)
@@ -114,7 +117,7 @@ class Supplier(Suppliers):
 
     @extend_schema(operation_id="replaceSupplier", parameters=[IF_MATCH])
     def put(self, request: Request, code: str) -> Response:
-        """Replace a supplier's details."""
+        """Replace a supplier's details; what is not named keeps its value."""
         return self.change(code, partial=False)
 
     @extend_schema(operation_id="reviseSupplier", parameters=[IF_MATCH])
@@ -140,7 +143,7 @@ class RetailPartners(Directory):
     @once
     def post(self, request: Request) -> Response:
         """Make a retail partner known."""
-        return self.add()
+        return self.add(kind=Partner.Kind.RETAILER)
 
 
 class RetailPartner(RetailPartners):
@@ -153,7 +156,7 @@ class RetailPartner(RetailPartners):
 
     @extend_schema(operation_id="replaceRetailPartner", parameters=[IF_MATCH])
     def put(self, request: Request, code: str) -> Response:
-        """Replace a retail partner's details."""
+        """Replace a retail partner's details; what is not named keeps its value."""
         return self.change(code, partial=False)
 
     @extend_schema(operation_id="reviseRetailPartner", parameters=[IF_MATCH])

@@ -18,10 +18,11 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWi
 from catalog import fitting, interchange
 from catalog.admin import FitmentAdmin
 from catalog.fitting import Asked, Fit
-from catalog.models import Fitment, InterchangeMember, KitComponent, SupplierItem, Variant
+from catalog.models import Fitment, KitComponent, SupplierItem, Variant
 from catalog.operations.fitments import YEAR_MAX, YEAR_MIN
+from catalog.search import Hit
 from stock import availability
-from stock.admin.search import variants_named
+from stock.admin.search import hits_of
 from stock.availability import Asker
 
 SHOWN_MAX = 50
@@ -98,19 +99,20 @@ def told(variant: Variant, fits: list[Fit], why: str, answer: Any) -> Found:
     return Found(variant=variant, fits=fits, why=why, on_hand=on_hand, reserved=reserved, available=available)
 
 
+def equal_to(hit: Hit, words: str) -> str:
+    """Another brand's number: as it was typed where it is whole, else as it is kept."""
+    return words if hit.is_exact else hit.what
+
+
 def named(words: str, asker: Asker) -> dict[int, str]:
-    """The products words or a number name, with why where it is not by their own name. Four queries."""
-    whys = dict.fromkeys(variants_named(words), "")
+    """The products words or a number name, with why where it is not by their own name. Five queries at most."""
+    whys = {
+        hit.variant_id: f"equal to {equal_to(hit, words)}" if hit.why == "interchange" else "" for hit in hits_of(words)
+    }
     codes = Q(pk__in=SupplierItem.objects.filter(supplier_code__iexact=words).values("variant"))
     if words.isascii() and words.isdigit() and len(words) in NUMBER_DIGITS:
         codes |= Q(gtin14=words.zfill(14))
     whys |= dict.fromkeys(Variant.objects.filter(codes).order_by().values_list("pk", flat=True)[:SHOWN_MAX], "")
-    numbered = InterchangeMember.objects.with_number(words).values("group")
-    equal = InterchangeMember.objects.filter(group__in=numbered, variant__isnull=False).values_list(
-        "variant", flat=True
-    )
-    for variant_id in equal[:SHOWN_MAX]:
-        whys.setdefault(variant_id, f"equal to {words}")
     # Words that name many products ask for those; only a few are asked for by number.
     if 0 < len(whys) <= SHOWN_MAX:
         instead = interchange.instead_of(variant_ids=list(whys), on=asker.today)

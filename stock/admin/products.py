@@ -28,7 +28,7 @@ class StockedVariantAdmin(VariantAdmin):
     """The catalog's page of a product, and above it the stock card; of a parent, what there is of each variant."""
 
     change_form_outer_before_template = "admin/stock/stock_card.html"
-    actions_detail = ("open_matrix", "receive", "adjust", "count", "move", "reserve")
+    actions_detail = ("open_matrix", "open_fitments", "receive", "adjust", "count", "move", "reserve")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

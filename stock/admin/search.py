@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from catalog import search
 from catalog.models import Variant
+from catalog.search import Hit
 from stock.models import Batch
 
 # More hits than this and the words say too little.
@@ -29,8 +30,13 @@ def find(queryset: Any, words: str, *others: Q) -> Any:
 
 def variants_named(words: str) -> list[int]:
     """The products the words find, near ones only where there are no better. Two queries."""
+    return [hit.variant_id for hit in hits_of(words)]
+
+
+def hits_of(words: str) -> list[Hit]:
+    """How the words find them."""
     hits = search.find(words, most=FOUND_MAX)
-    return [hit.variant_id for hit in hits if not hit.is_near] or [hit.variant_id for hit in hits]
+    return [hit for hit in hits if not hit.is_near] or hits
 
 
 def named(variant: Variant) -> list[str]:

@@ -140,6 +140,29 @@ def test_a_brands_set_is_replaced_whole_and_no_other(rotor, pad):
     assert (dropped, Fitment.objects.count()) == (1, 1)
 
 
+@pytest.mark.parametrize("parts", [1, 5])
+def test_each_further_part_of_a_set_is_staged_and_nothing_else(rotor, monkeypatch, django_assert_num_queries, parts):
+    """What goes through the whole stage is asked once, else a set of n parts would be gone through n times."""
+    monkeypatch.setattr(fitments, "STATEMENT_ROWS", 10)
+    rows = [fits(rotor, model=f"M{number}", brand_aaia_id="BBBB") for number in range(10 * parts)]
+    with django_assert_num_queries(12 + parts):
+        outcome = fitments.replace_set(fitments=rows, source="SRC", brand_aaia_id="BBBB", actor=make.TESTER)
+    assert outcome.created == 10 * parts
+
+
+def test_a_fault_in_a_later_part_of_a_set_is_named_by_its_place_and_nothing_changes(rotor, monkeypatch):
+    monkeypatch.setattr(fitments, "STATEMENT_ROWS", 2)
+    rows = [fits(rotor, model=f"M{number}", brand_aaia_id="BBBB") for number in range(5)]
+    rows[3] = dataclasses.replace(rows[3], variant_id=10**12)
+    with pytest.raises(InvalidInput) as refused:
+        fitments.replace_set(fitments=rows, source="SRC", brand_aaia_id="BBBB", actor=make.TESTER)
+    assert [row["field"] for row in refused.value.data["errors"]] == ["fitments[3].productId"]
+    assert Fitment.objects.count() == 0
+    rows[3] = fits(rotor, model="M3", brand_aaia_id="BBBB")
+    fitments.replace_set(fitments=rows, source="SRC", brand_aaia_id="BBBB", actor=make.TESTER)
+    assert Fitment.objects.count() == 5
+
+
 def test_a_thousand_fitments_cost_as_many_queries_as_one(rotor, django_assert_num_queries):
     put(fits(rotor))
     with django_assert_num_queries(8):  # a savepoint, the stage, what numbers mean, faults, the statement

@@ -44,7 +44,7 @@ def test_a_typed_gtin_is_normalised_and_a_wrong_one_is_said_beside_its_field(kee
     case = {"name": "case", "level": "case", "quantity": 24}
     assert "check digit" in save(keeper, sauce, "packs", case | {"gtin14": "085001234013"})
     assert Pack.objects.count() == 0
-    assert "rule: identifier gtin unique" in save(keeper, sauce, "packs", case | {"gtin14": GTIN})
+    assert "single unit&#x27;s GTIN" in save(keeper, sauce, "packs", case | {"gtin14": GTIN})
     assert Pack.objects.count() == 0
     save(keeper, sauce, "packs", case | {"gtin14": "085001234012"})
     assert Pack.objects.get().gtin14 == "00085001234012"

@@ -62,12 +62,61 @@ def test_the_database_is_the_last_guard_that_parents_are_never_stocked(stocked):
     assert everything() == before
 
 
-def test_what_has_variants_is_never_stocked_even_where_nobody_marked_it_a_parent(db):
-    parent = make.make_variant(sku="UNMARKED")
-    make.make_variant(parent=parent)
+def test_only_a_parent_gathers_variants_and_it_stays_one_whoever_writes(db):
+    unmarked, parent = make.make_variant(sku="UNMARKED"), make.make_variant(sku="ABOVE", is_parent=True)
+    loose = make.make_variant(sku="LOOSE")
+    before = everything()
+    with pytest.raises(IntegrityError, match="hangs under a parent"), transaction.atomic():
+        make.make_variant(parent=unmarked)
+    with pytest.raises(IntegrityError, match="hangs under a parent"), transaction.atomic():
+        Variant.objects.filter(pk=loose.pk).update(parent=unmarked)
+    with pytest.raises(IntegrityError, match="variant_with_axes_is_a_parent"), transaction.atomic():
+        Variant.objects.filter(pk=loose.pk).update(axes=["shade"])
+    assert everything() == before
+    Variant.objects.filter(pk=loose.pk).update(parent=parent)
+    with pytest.raises(IntegrityError, match="stays a parent"), transaction.atomic():
+        Variant.objects.filter(pk=parent.pk).update(is_parent=False)
     with pytest.raises(IntegrityError, match="a parent is never stocked"), transaction.atomic():
         make.make_level(variant=parent, warehouse=make.make_warehouse())
-    assert not Level.objects.exists()
+    Variant.objects.filter(pk=loose.pk).update(parent=None)
+    assert Variant.objects.filter(pk=parent.pk).update(is_parent=False) == 1, "nothing hangs there any more"
+
+
+@pytest.mark.parametrize("field", ["status", "tracking", "warranty_per"])
+def test_a_word_nobody_knows_is_kept_by_no_product(db, field):
+    loose = make.make_variant(sku="LOOSE")
+    with pytest.raises(IntegrityError, match=f"variant_{field}_known"), transaction.atomic():
+        Variant.objects.filter(pk=loose.pk).update(**{field: "x"})
+    known = {"status": "discontinued", "tracking": "serial", "warranty_per": "orderLine"}[field]
+    Variant.objects.filter(pk=loose.pk).update(**{field: known})
+    loose.refresh_from_db()
+    assert getattr(loose, field) == known
+
+
+def test_of_the_first_variant_and_taking_the_mark_off_at_once_one_is_refused(own_database):
+    """They meet at the parent's row; without the lock each would look before the other has committed."""
+    parent = make.make_variant(sku="ABOVE", is_parent=True)
+    hung, ended = threading.Event(), []
+
+    def take_the_mark_off():
+        try:
+            hung.wait(10)
+            Variant.objects.filter(pk=parent.pk).update(is_parent=False)
+            ended.append("unmarked")
+        except IntegrityError as error:
+            ended.append(str(error.__cause__.diag.constraint_name))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=take_the_mark_off)
+    thread.start()
+    with transaction.atomic():
+        make.make_variant(sku="SHADE", parent=parent)
+        hung.set()
+        thread.join(0.5)
+        assert thread.is_alive(), "it waits for us"
+    thread.join(10)
+    assert ended == ["variant_with_variants_is_a_parent"]
 
 
 def test_a_product_that_is_saved_as_a_whole_can_be_referred_to_meanwhile(own_database):

@@ -117,6 +117,25 @@ def test_a_partners_list_beats_its_channels_and_that_everybodys_and_then_priorit
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "channel")
 
 
+def test_of_two_lists_that_stand_alike_the_code_that_comes_first_answers_whichever_was_made_first(api, sauce):
+    """Capitals before small letters, and no matter how the database sorts texts."""
+    shop = make.make_partner(code="SHOP", kind="channel")
+    for code, fields, amount in (
+        ("autumn", {"channel": "web"}, 5), ("SPRING", {"channel": "web"}, 6), ("WINTER", {"channel": "SHOP"}, 4),
+        ("A-DOLLAR", {"currency": "USD"}, 1), ("B-EURO", {}, 2),
+    ):  # fmt: skip
+        put(make_list(code, **fields), sauce, amount)
+
+    def answer(**body) -> str:
+        return asked(api(shop), ("SAUCE", 1), channel="web", **body)[0]["priceList"]
+
+    assert answer() == "SPRING"
+    PriceList.objects.filter(code="autumn").update(priority=1)
+    assert answer() == "autumn", "who means one of them gives it the higher priority"
+    Price.objects.exclude(price_list__channel="").delete()
+    assert (answer(), answer(currency="EUR")) == ("A-DOLLAR", "B-EURO")
+
+
 def test_the_greatest_break_that_is_reached_counts_and_else_the_next_list(api, sauce, retailer):
     general, theirs = make_list(), make_list("THEIRS", partner=retailer)
     put(general, sauce, "10.5000")

@@ -12,6 +12,8 @@ from catalog import search
 from catalog.models import (
     Fitment,
     Identifier,
+    InterchangeGroup,
+    InterchangeMember,
     Pack,
     SearchVehicle,
     SearchWord,
@@ -190,6 +192,25 @@ def test_somebodys_own_number_finds_it_for_its_owner_and_the_house_alone(numbere
             assert found(typed, partner=partner) == (["ROTOR"] if partner in knowing else []), (typed, partner)
     for partner in (supplier, retailer, stranger, shop):
         assert found("45251TR0A00", partner=partner) == ["ROTOR"], "a vehicle maker's number is everybody's"
+
+
+@pytest.mark.parametrize("typed", ["31140", "31-140", "311"])
+def test_another_brands_number_finds_the_part_it_is_equal_to(numbered, supplier, stranger, typed):
+    group = InterchangeGroup.objects.create()
+    InterchangeMember.objects.create(group=group, variant=numbered)
+    InterchangeMember.objects.create(group=group, brand="Febi", part_number="31.140")
+    InterchangeMember.objects.create(group=group, brand="Meyle", part_number="16-27")
+    [hit] = search.find(typed)
+    assert (hit.sku, hit.why, hit.what) == ("ROTOR", "interchange", "31.140")
+    assert found(typed, partner=supplier) == found(typed, partner=stranger) == ["ROTOR"], "such numbers are everybody's"
+    assert found(typed, partner=make.make_partner(kind="supplier")) == [], "of its own products only"
+    make.make_variant(sku="ZZ-31140")
+    Identifier.objects.create(
+        variant=Variant.objects.get(sku="ZZ-31140"), scheme="oe", value="31 140", plain=plain_code("31 140")
+    )
+    assert found(typed)[:2] == ["ZZ-31140", "ROTOR"], "what goes by the number itself comes first"
+    numbered.interchange.delete()
+    assert "ROTOR" not in found(typed)
 
 
 def test_of_a_number_of_restricted_circulation_ones_own_meaning_comes_first(retailer, stranger):

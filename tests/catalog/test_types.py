@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import threading
 
 import pytest
 from django.core.management import call_command
@@ -13,9 +14,10 @@ from django.urls import reverse
 
 from catalog import queries, tasks
 from catalog.models import ProductType, ProductTypeSchema, Variant
-from catalog.operations import products, ranges, types
+from catalog.operations import plans, products, ranges, types
 from catalog.operations.types import SchemaMovedOn
 from inventory_site.celery import TIMETABLE
+from partners import files
 from partners.problems import InvalidInput
 from tests import make
 
@@ -355,3 +357,60 @@ def test_a_schema_that_may_not_be_kept_is_refused_on_the_page(care, client, staf
 def test_only_staff_that_may_change_types_sees_the_schema_page(care, client, django_user_model):
     client.force_login(django_user_model.objects.create_user("guest", is_staff=True))
     assert client.get(reverse("admin:catalog_producttype_schema", args=["care"])).status_code == 403
+
+
+def test_a_type_is_one_whatever_the_capitals_and_whichever_door_names_it(api, shop, care, tmp_path):
+    client = api(shop)
+    assert client.post("/products", CREAM | {"productType": "Care"}).json()["productType"] == "care"
+    assert load(tmp_path, "productId,name,productType,attributes.spf\nLOTION,x,CARE,15\n") == ""
+    rows = [files.Row(1, {"productId": "BALM", "name": "x", "productType": "cArE", "attributes.spf": "20"})]
+    plan = plans.plan(rows=rows, kind="products", title="t", actor=make.TESTER)
+    plans.apply(plan=plan, actor=make.TESTER)
+    kept = {
+        sku: (kind, attributes["spf"])
+        for sku, kind, attributes in Variant.objects.values_list("sku", "product_type", "attributes")
+    }
+    assert kept == {"CREAM": ("care", 30), "LOTION": ("care", 15), "BALM": ("care", 20)}, "read by its schema, too"
+    assert ProductType.objects.filter(code__iexact="care").count() == 1
+    found = client.get("/products?productType=CARE&attributes.spf=20").json()["items"]
+    assert [row["productId"] for row in found] == ["BALM"]
+    with pytest.raises(IntegrityError, match="product_type_code_once"), transaction.atomic():
+        ProductType.objects.create(code="CARE", name="Twin")
+
+
+def test_a_supplier_names_only_types_the_house_registered(api, shop, supplier, care):
+    mine = {"productId": "MINE", "name": "x"}
+    client = api(supplier)
+    refused = client.post("/products", mine | {"productType": "unheard-of"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "productType")
+    assert not Variant.objects.exists()
+    assert (
+        client.post("/products", mine | {"productType": "Care", "attributes": CREAM["attributes"]}).status_code == 201
+    )
+    refused = change(client, "MINE", {"productType": "unheard-of"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "productType")
+    rows = [files.Row(1, mine | {"productType": "unheard-of"}), files.Row(2, {"productId": "MORE", "name": "x", "productType": "care", "attributes.spf": "5"})]  # fmt: skip
+    plan = plans.plan(rows=rows, kind="products", title="t", actor=make.TESTER, supplier=supplier)
+    assert [(row.outcome, [field for field, _ in row.reasons]) for row in plan.rows.all()] == [
+        ("refused", ["productType"]), ("new", []),
+    ]  # fmt: skip
+    assert not ProductType.objects.filter(code__iexact="unheard-of").exists()
+    assert change(api(shop), "MINE", {"productType": "unheard-of"}).status_code == 200
+    assert change(client, "MINE", {"productType": "UNHEARD-OF", "name": "y"}).json()["productType"] == "unheard-of"
+
+
+def test_two_who_register_a_type_at_once_get_the_same(own_database):
+    start, got = threading.Barrier(2), []
+
+    def register(code):
+        start.wait(10)
+        got.append(types.named(code=code).code)
+        connection.close()
+
+    threads = [threading.Thread(target=register, args=[code]) for code in ("Toys", "toys")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(got) == 2
+    assert set(got) == {ProductType.objects.get(code__iexact="toys").code}

@@ -239,3 +239,16 @@ def test_a_cursor_that_we_did_not_make_is_refused_with_a_sentence(api, retailer,
 def test_a_cursor_nested_without_end_is_refused_with_a_sentence(api, retailer):
     cursor = base64.urlsafe_b64encode(b"[" * 5000).decode()
     assert api(retailer).get(f"/orders?cursor={cursor}").status_code == 400
+
+
+def test_a_put_that_names_no_kind_keeps_it_and_a_new_one_is_a_retailer(api, shop):
+    make.make_partner(code="BAZAAR", kind="marketplace")
+    client = api(shop)
+    tag = client.get("/retailPartners/BAZAAR")["ETag"]
+    body = {"retailPartnerId": "BAZAAR", "name": "The bazaar"}
+    answer = client.put("/retailPartners/BAZAAR", body, headers={"If-Match": tag})
+    assert (answer.status_code, answer.json()["name"], answer.json()["kind"]) == (200, "The bazaar", "marketplace")
+    said = client.put("/retailPartners/BAZAAR", body | {"kind": "retailer"}, headers={"If-Match": answer["ETag"]})
+    assert (said.status_code, said.json()["kind"]) == (200, "retailer")
+    made = client.post("/retailPartners", {"retailPartnerId": "NEW", "name": "New"})
+    assert (made.status_code, made.json()["kind"]) == (201, "retailer")
