@@ -11,8 +11,8 @@ from typing import Any
 from catalog import aces, parts
 from catalog.models import Variant
 from catalog.operations import fitments
+from catalog.operations.fitment_files import FitmentFile
 from catalog.operations.fitments import Fits
-from catalog.operations.imports import FitmentFile
 from catalog.records import Book, Record
 from partners import files
 from partners.problems import InvalidInput, Problem

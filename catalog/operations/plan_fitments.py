@@ -11,8 +11,8 @@ from django.db import connection
 
 from catalog.models import CatalogImportRow, Variant
 from catalog.operations import fitments, products
+from catalog.operations.fitment_files import FitmentFile
 from catalog.operations.fitments import Fits
-from catalog.operations.imports import FitmentFile
 from catalog.operations.plan_reading import Planned, findable, not_its_own
 from catalog.operations.plan_undoing import NAMED_MAX, ImportMovedOn
 from partners import files, loading

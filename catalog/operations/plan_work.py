@@ -13,6 +13,7 @@ from django.utils import timezone
 from catalog import queries
 from catalog.models import CatalogImport
 from catalog.operations import imports, plans
+from catalog.operations.fitment_files import FitmentFile
 from catalog.operations.plans import CHUNK_ROWS, State, not_from, save
 from partners import actors, files
 from partners.actors import Actor
@@ -94,7 +95,7 @@ def _plan_file(plan: CatalogImport, actor: Actor) -> CatalogImport:
         encoding, assumed = files.guess_encoding(path)
         plan.notes = [assumed] if assumed else []
         try:
-            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), imports.FitmentFile)
+            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), FitmentFile)
         except (files.Unreadable, UnicodeError):
             is_of_fitments = False  # it is refused when it is read
         plan.kind = CatalogImport.Kind.FITMENTS if is_of_fitments else CatalogImport.Kind.PRODUCTS

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from itertools import batched
 from typing import Any, Protocol
 
-import psycopg.errors as pg
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from catalog import effects, queries
-from catalog.models import CatalogImport, CatalogImportRow, ProductType
-from catalog.operations import plan_checks, plan_fitments, plan_reading, plan_undoing
-from catalog.operations.identifiers import understood
+from catalog.models import CatalogImport, CatalogImportRow
+from catalog.operations import plan_checks, plan_fitments, plan_moved, plan_reading, plan_undoing
+from catalog.operations.plan_moved import PlanOutdated
 from catalog.operations.plan_products import Products
 from catalog.operations.plan_reading import Planned
 from catalog.operations.plan_writing import Writer
@@ -29,17 +28,6 @@ CHUNK_ROWS = 2_000
 ROWS_MAX = 1_000_000
 NOTES_MAX = 100
 NAMED_MAX = 20
-OVERTAKING = (pg.UniqueViolation, pg.ForeignKeyViolation, pg.CheckViolation)
-
-
-class PlanOutdated(Conflict):
-    """What the plan was made from has moved; nothing was changed. Plan it again.
-
-    Data: productIds, some of those that moved, and movedCount.
-    """
-
-    code = "plan_outdated"
-    title = "The plan is outdated"
 
 
 class PlanDiffers(Conflict):
@@ -209,11 +197,12 @@ def _apply(plan: CatalogImport, actor: Actor) -> CatalogImport:
         with transaction.atomic():
             ground = _write(locked, actor)
     except IntegrityError as error:
-        raise _overtaken(error) from error
+        raise plan_moved.overtaken(error=error) from error
     except PlanOutdated:
         raise
     except Problem as problem:
-        raise _outdated([str(problem.data.get("productId", ""))], 1, problem.detail) from problem
+        sku = str(problem.data.get("productId", ""))
+        raise plan_moved.outdated(skus=[sku], why=problem.detail) from problem
     outbox.record(
         "import.applied",
         subject=f"import/{locked.number}",
@@ -233,10 +222,10 @@ def _write(plan: CatalogImport, actor: Actor) -> dict[str, Any]:
     if plan.kind == CatalogImport.Kind.FITMENTS:
         moved = plan_fitments.write(plan_id=plan.pk, actor=actor, source=plan.fitment_source, say=writer.say)
         if moved:
-            raise _outdated(moved[:NAMED_MAX], len(moved))
+            raise plan_moved.outdated(skus=moved)
         return dict(plan.ground)
     writer.say("looks whether anything moved")
-    _look_again(plan)
+    plan_moved.look_again(plan=plan)
     writer.say("writes products")
     missing = queries.import_new_types(plan_id=plan.pk)
     writer.register_types(missing)
@@ -253,55 +242,6 @@ def _write(plan: CatalogImport, actor: Actor) -> dict[str, Any]:
     writer.remember(outcome="changed", type_="~")
     writer.remember_ids(ids=flagged, type_="~")
     return {**plan.ground, "parents": flagged}
-
-
-LOCK = """
-    SELECT count(*) FROM (
-        SELECT id FROM catalog_variant
-         WHERE id IN (SELECT variant_id FROM catalog_catalogimportrow WHERE plan_id = %(plan)s AND outcome = 'changed')
-            OR sku IN (SELECT after->>'parent_sku' FROM catalog_catalogimportrow
-                        WHERE plan_id = %(plan)s AND outcome IN ('new', 'changed') AND after->>'parent_sku' <> '')
-         ORDER BY id FOR NO KEY UPDATE) locked
-"""
-MOVED = """
-    SELECT row.sku FROM catalog_catalogimportrow row
-      LEFT JOIN catalog_variant variant ON variant.sku = row.sku
-     WHERE row.plan_id = %(plan)s AND row.outcome IN ('new', 'changed', 'unchanged')
-       AND (variant.version IS DISTINCT FROM row.base_version AND NOT (row.outcome = 'unchanged' AND row.base_version IS NULL))
-    UNION
-    SELECT parent.sku FROM catalog_catalogimportrow row
-      JOIN catalog_variant parent ON parent.sku = row.after->>'parent_sku'
-     WHERE row.plan_id = %(plan)s AND row.outcome IN ('new', 'changed') AND row.after->>'parent_sku' <> ''
-       AND parent.version IS DISTINCT FROM row.parent_version
-"""
-
-
-def _look_again(plan: CatalogImport) -> None:
-    """Under the locks. Raises PlanOutdated."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, {"plan": plan.pk})
-        cursor.execute(MOVED, {"plan": plan.pk})
-        moved = sorted(sku for (sku,) in cursor.fetchall())
-    if moved:
-        raise _outdated(moved[:NAMED_MAX], len(moved))
-    _look_at_rules(plan.ground["types"])
-    if plan.supplier is not None:
-        ids = [pk for pk in plan.rows.filter(outcome="changed").values_list("variant_id", flat=True) if pk is not None]
-        shared = plan_reading.not_its_own(variant_ids=ids, supplier=plan.supplier)
-        rows = plan.rows.filter(outcome="changed", variant_id__in=shared)
-        if others := [row.sku for row in rows.iterator() if row.after.keys() - {"sources"}]:
-            raise _outdated(others[:NAMED_MAX], len(others))
-
-
-def _look_at_rules(planned: dict[str, Any]) -> None:
-    """A type nobody has registered has no schema and demands nothing. Raises PlanOutdated."""
-    schemas = queries.newest_schemas(planned)
-    by_batch = dict(ProductType.objects.filter(code__in=planned).values_list("code", "requires_batch"))
-    changed = [
-        code for code, rule in planned.items() if [schemas.version_of(code), by_batch.get(code, False)] != list(rule)
-    ]
-    if changed:
-        raise _outdated([], 0, f"The rules of {', '.join(changed[:NAMED_MAX])} changed since. Plan it again.")
 
 
 def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> CatalogImport:
@@ -354,25 +294,3 @@ def not_from(*, plan: CatalogImport, verb: str, allowed: list[str]) -> IllegalSt
         f"{plan.number} is {plan.get_state_display().lower()}; nobody can {verb} now.",
         status=plan.state, allowedFrom=allowed,
     )  # fmt: skip
-
-
-def _outdated(skus: list[str], count: int, why: str = "") -> PlanOutdated:
-    said = (
-        why or f"{', '.join(skus)}{' …' if count > len(skus) else ''} changed since; nothing was done. Plan it again."
-    )
-    return PlanOutdated(said, productIds=[sku for sku in skus if sku], movedCount=count)
-
-
-def _overtaken(error: IntegrityError) -> PlanOutdated:
-    """Another product has taken a number or a place since; raises what cannot come of that."""
-    if not isinstance(error.__cause__, OVERTAKING):
-        raise error
-    name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
-    if name == "catalog_variant_sku_key":
-        return _outdated([], 1, "One of the new products is there by now. Plan it again.")
-    try:
-        problem = understood(error, field="")
-        why = problem.detail
-    except IntegrityError:
-        why = f"A rule of the database stands against it: {name.replace('_', ' ')}."
-    return _outdated([], 1, f"{why} Plan it again.")

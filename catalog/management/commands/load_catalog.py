@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from catalog.models import CatalogImport
 from catalog.operations import imports, plans
+from catalog.operations.fitment_files import FitmentFile
 from partners import actors, files, loading
 from partners.actors import Actor
 from partners.load_command import LoadCommand
@@ -66,7 +67,7 @@ class Command(LoadCommand):
         """The summary and the number; rows that are refused, the first thousand of them."""
         try:
             encoding, assumed = files.guess_encoding(path)
-            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), imports.FitmentFile)
+            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), FitmentFile)
         except OSError as error:
             raise CommandError(f"There is no file {path}.") from error
         except files.Unreadable as error:
