@@ -30,16 +30,22 @@ def loader_for(path: Path, *, actor: Actor, encoding: str = "latin-1") -> loadin
     # They are built on the loaders below.
     from catalog.operations import aces_files, pies_files
 
-    if path.suffix.lower() not in files.WORKBOOKS:
-        with unpacking.opened(path) as stream:
-            root = xml.root_of(stream)
-        if root in ("ACES", "PIES"):
-            return aces_files.AcesFile(actor=actor) if root == "ACES" else pies_files.PiesFile(actor=actor)
-        if root is not None or path.suffix.lower() == ".xml":
-            raise files.Unreadable(f"The document is {root or 'empty'}; <ACES> and <PIES> are read here.")
+    if root := root_of(path):
+        return aces_files.AcesFile(actor=actor) if root == "ACES" else pies_files.PiesFile(actor=actor)
     first = next(files.rows(path, encoding=encoding), None)
     names = {files.canonical(name, FitmentFile.columns) for name in (first.values if first else {})}
     return FitmentFile(actor=actor) if {"make", "model"} <= names else CatalogFile(actor=actor)
+
+
+def root_of(path: Path) -> str:
+    """ACES or PIES, plain or packed, whatever the file is called; empty: a table. Raises files.Unreadable."""
+    if path.suffix.lower() in files.WORKBOOKS:
+        return ""
+    with unpacking.opened(path) as stream:
+        root = xml.root_of(stream)
+    if root not in ("ACES", "PIES") and (root is not None or path.suffix.lower() == ".xml"):
+        raise files.Unreadable(f"The document is {root or 'empty'}; <ACES> and <PIES> are read here.")
+    return root or ""
 
 
 class CatalogFile(loading.Loader):

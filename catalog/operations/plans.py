@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import batched
 from typing import Any, Protocol
 
@@ -12,7 +11,17 @@ from django.utils import timezone
 
 from catalog import effects, queries
 from catalog.models import CatalogImport, CatalogImportRow
-from catalog.operations import plan_checks, plan_fitments, plan_moved, plan_reading, plan_undoing
+from catalog.operations import (
+    plan_aces,
+    plan_fitments,
+    plan_fitments_writing,
+    plan_moved,
+    plan_pies,
+    plan_prices,
+    plan_reading,
+    plan_terms,
+    plan_undoing,
+)
 from catalog.operations.plan_moved import PlanOutdated
 from catalog.operations.plan_products import Products
 from catalog.operations.plan_reading import Planned
@@ -38,7 +47,7 @@ class PlanDiffers(Conflict):
 
 
 class Reader(Protocol):
-    contradicted: set[str]
+    """Plans rows chunk by chunk, and at the end what only all of them together tell."""
 
     @property
     def report(self) -> loading.Report: ...
@@ -47,6 +56,19 @@ class Reader(Protocol):
     def ground(self) -> dict[str, Any]: ...
 
     def take(self, rows: Any) -> list[Planned]: ...
+
+    def finish(self, plan: CatalogImport) -> None: ...
+
+
+def _reader(plan: CatalogImport, actor: Actor) -> Reader:
+    supplier, source = plan.supplier, plan.fitment_source
+    if plan.format == CatalogImport.Format.ACES:
+        return plan_aces.Apps(actor=actor, supplier=supplier, source=source, brands=plan.brands)
+    if plan.format == CatalogImport.Format.PIES:
+        return plan_pies.Items(actor=actor, supplier=supplier)
+    if plan.kind == CatalogImport.Kind.FITMENTS:
+        return plan_fitments.Fitments(actor=actor, supplier=supplier, source=source)
+    return Products(actor=actor, supplier=supplier)
 
 
 def plan(
@@ -84,6 +106,8 @@ def open_plan(
     origin: str = CatalogImport.Origin.FILE,
     partner: Partner | None = None,
     fitment_source: str = "",
+    format: str = CatalogImport.Format.TABLE,
+    brands: Sequence[str] = (),
     planned_from: CatalogImport | None = None,
     file_name: str = "",
     file_content: bytes | None = None,
@@ -91,7 +115,8 @@ def open_plan(
     """Begin a plan; with a file it waits for whoever works next (`plan_work`)."""
     return CatalogImport.objects.create(
         kind=kind, title=title[:200], origin=origin, partner=supplier or partner, fitment_source=fitment_source,
-        actor=actor.label, planned_from=planned_from, file_name=file_name[:200], file_content=file_content,
+        format=format, brands=list(brands), actor=actor.label, planned_from=planned_from, file_name=file_name[:200],
+        file_content=file_content,
     )  # fmt: skip
 
 
@@ -100,12 +125,7 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
 
     See `plan`. Locks the import chunk by chunk. Raises IllegalStep (data: status) where it is planned already.
     """
-    reader: Reader = (
-        Products(actor=actor, supplier=plan.supplier)
-        if plan.kind == CatalogImport.Kind.PRODUCTS
-        else plan_fitments.Fitments(actor=actor, supplier=plan.supplier, source=plan.fitment_source)
-    )
-    digest = hashlib.sha256()
+    reader = _reader(plan, actor)
     with transaction.atomic():
         _at(plan, State.PLANNING)
         _delete_rows(plan)
@@ -116,9 +136,6 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
                 _at(plan, State.PLANNING)
                 planned = reader.take(chunk)
                 plan_reading.keep(plan_id=plan.pk, rows=planned)
-                for row in planned:
-                    said = (row.number, row.sku, str(row.outcome), row.after, row.base_version)
-                    digest.update(plan_reading.text_of(list(said)).encode())
                 save(plan=plan, row_count=plan.row_count + len(planned))
             if plan.row_count > ROWS_MAX:
                 raise files.Unreadable(f"There are more than {ROWS_MAX:,} rows; send the file in parts.")
@@ -126,14 +143,13 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
         with transaction.atomic():
             _delete_rows(plan)
             return save(plan=plan, state=State.REFUSED, reason=str(error), file_content=None)
-    return _finish(plan, reader, digest.hexdigest())
+    return _finish(plan, reader)
 
 
-def _finish(plan: CatalogImport, reader: Reader, plan_hash: str) -> CatalogImport:
+def _finish(plan: CatalogImport, reader: Reader) -> CatalogImport:
     with transaction.atomic():
         _at(plan, State.PLANNING)
-        if plan.kind == CatalogImport.Kind.PRODUCTS:
-            plan_checks.refuse_what_clashes(plan_id=plan.pk, contradicted=reader.contradicted)
+        reader.finish(plan)
         counts = queries.import_counts(plan_id=plan.pk)
         is_refused = sum(counts.values()) == counts["refused"]
         notes = [*plan.notes, *reader.report.notes[:NOTES_MAX]]
@@ -146,7 +162,8 @@ def _finish(plan: CatalogImport, reader: Reader, plan_hash: str) -> CatalogImpor
             reason=why,
             notes=notes,
             ground=reader.ground,
-            plan_hash=hashlib.sha256(f"{plan_hash} {sorted(counts.items())}".encode()).hexdigest(),
+            row_count=sum(counts.values()),
+            plan_hash=queries.import_hash(plan_id=plan.pk),
             effects=queries.import_effects(plan_id=plan.pk, felt=sorted(effects.FELT)),
             planned_at=timezone.now(),
             file_content=None,
@@ -208,7 +225,7 @@ def _apply(plan: CatalogImport, actor: Actor) -> CatalogImport:
         subject=f"import/{locked.number}",
         payload={
             "importId": locked.number, "kind": "catalog", "title": locked.title, "created": locked.new_count,
-            "changed": locked.changed_count, "refused": locked.refused_count,
+            "changed": locked.changed_count, "refused": locked.refused_count, "dropped": locked.dropped_count,
         },
         actor=actor, at=timezone.now(), addressee_ids=[locked.partner_id],
     )  # fmt: skip
@@ -220,11 +237,12 @@ def _apply(plan: CatalogImport, actor: Actor) -> CatalogImport:
 def _write(plan: CatalogImport, actor: Actor) -> dict[str, Any]:
     writer = Writer(plan_id=plan.pk, number=plan.number, doc="after", actor=actor)
     if plan.kind == CatalogImport.Kind.FITMENTS:
-        moved = plan_fitments.write(plan_id=plan.pk, actor=actor, source=plan.fitment_source, say=writer.say)
+        moved = plan_fitments_writing.write(plan=plan, actor=actor, say=writer.say)
         if moved:
             raise plan_moved.outdated(skus=moved)
         return dict(plan.ground)
     writer.say("looks whether anything moved")
+    plan_terms.lock(plan=plan)
     plan_moved.look_again(plan=plan)
     writer.say("writes products")
     missing = queries.import_new_types(plan_id=plan.pk)
@@ -237,11 +255,15 @@ def _write(plan: CatalogImport, actor: Actor) -> dict[str, Any]:
     writer.offers()
     writer.lists()
     writer.say("writes history")
-    writer.note_versions()
     writer.remember(outcome="new", type_="+")
     writer.remember(outcome="changed", type_="~")
     writer.remember_ids(ids=flagged, type_="~")
-    return {**plan.ground, "parents": flagged}
+    opened = plan_prices.open_lists(currencies=plan.ground.get("lists", {}), actor=actor)
+    if others := plan_terms.moved(plan=plan, doc="before"):
+        raise plan_moved.outdated(skus=[sku for _, sku in others])
+    plan_terms.write(plan=plan, doc="after", writer=writer, actor=actor)
+    writer.note_versions()
+    return {**plan.ground, "parents": flagged, "opened": opened}
 
 
 def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> CatalogImport:
@@ -258,13 +280,11 @@ def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> Catal
             return locked
         if locked.state != State.APPLIED:
             raise not_from(plan=locked, verb="undo it", allowed=["applied"])
-        writer = Writer(plan_id=locked.pk, number=locked.number, doc="before", actor=actor)
         if locked.kind == CatalogImport.Kind.FITMENTS:
-            plan_fitments.take_back(plan_id=locked.pk, source=locked.fitment_source, is_forced=is_forced)
+            plan_fitments_writing.take_back(plan_id=locked.pk, source=locked.fitment_source, is_forced=is_forced)
         else:
-            plan_undoing.take_back(
-                plan_id=locked.pk, flagged=locked.ground.get("parents", []), writer=writer, is_forced=is_forced
-            )
+            writer = Writer(plan_id=locked.pk, number=locked.number, doc="before", actor=actor)
+            plan_undoing.take_back(plan=locked, writer=writer, actor=actor, is_forced=is_forced)
         return save(plan=locked, state=State.UNDONE, undone_at=timezone.now(), undone_by=actor.label)
 
 
