@@ -203,10 +203,10 @@ class There:
 
 
 def items(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """The records of each Item, the product first."""
+    """The records of each Item, the product first; an App is one by itself."""
     item: list[Record] = []
     for record in records:
-        if record.kind == "product" and item:
+        if record.kind in ("product", "fitment") and item:
             yield item
             item = []
         item.append(record)
