@@ -77,6 +77,12 @@ def keep(*, plan_id: int, rows: Iterable[Planned]) -> None:
             )  # fmt: skip
 
 
+def count_anew() -> None:
+    """Let the database know how many rows there are by now, which it would find out in its own time."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE catalog_catalogimportrow")
+
+
 def text_of(value: Any) -> str:
     """JSON that PostgreSQL can keep; what a sender wrote and it cannot (NUL, half a pair, NaN) is shown as �."""
     if not value:

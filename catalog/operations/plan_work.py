@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -67,6 +68,15 @@ def open_file(
     return plans.open_plan(
         kind=CatalogImport.Kind.PRODUCTS, title=title or name, actor=actor, origin=origin, partner=partner,
         file_name=name, file_content=content,
+    )  # fmt: skip
+
+
+def open_rows(*, rows: Iterable[files.Row], title: str, actor: Actor, origin: str) -> CatalogImport:
+    """Take rows of products in, to be planned by whoever works next, as if they came in a file of JSON lines."""
+    lines = "\n".join(json.dumps(row.values) for row in rows)
+    return plans.open_plan(
+        kind=CatalogImport.Kind.PRODUCTS, title=title, actor=actor, origin=origin, file_name="rows.jsonl",
+        file_content=lines.encode(),
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ State = CatalogImport.State
 CHUNK_ROWS = 2_000
 """So many rows are in memory at once, and one transaction of the planning."""
 ROWS_MAX = 1_000_000
+COUNTED_ROWS = 500
 NOTES_MAX = 100
 NAMED_MAX = 20
 
@@ -143,6 +144,9 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
         with transaction.atomic():
             _delete_rows(plan)
             return save(plan=plan, state=State.REFUSED, reason=str(error), file_content=None)
+    if plan.row_count > COUNTED_ROWS:
+        # What is compared below joins rows that came just now; without knowing how many, each would be compared with each.
+        plan_reading.count_anew()
     return _finish(plan, reader)
 
 
