@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -121,13 +121,14 @@ def warranty_of(variant: Variant, kind: ProductType) -> Warranty | None:
 # A worker that touched nothing for so long is taken for dead; each chunk of rows is a touch.
 LEFT_SECONDS = 120
 WAITING_MAX = 20
+SLICE_BYTES = 1_000_000
 
 
 def import_counts(*, plan_id: int) -> dict[str, int]:
     """How many rows of an import end how. One query over its own index."""
     rows = CatalogImport.objects.filter(pk=plan_id).values_list("rows__outcome").annotate(Count("rows"))
     found = {outcome: count for outcome, count in rows if outcome}
-    return {name: found.get(name, 0) for name in ("new", "changed", "unchanged", "refused")}
+    return {name: found.get(name, 0) for name in CatalogImportRow.Outcome.values}
 
 
 EFFECTS = """
@@ -136,11 +137,39 @@ EFFECTS = """
      WHERE row.plan_id = %s AND row.outcome = 'changed' AND row.effects <> '{}' AND field = ANY(%s)
      GROUP BY field, told.key ORDER BY field, told.key
 """
+HASH = """
+    SELECT encode(sha256(coalesce(string_agg(md5(concat_ws('|', number, sku, outcome, after, before, base_version)), ''
+                                             ORDER BY id), '')::bytea), 'hex')
+      FROM catalog_catalogimportrow WHERE plan_id = %s
+"""
 NEW_TYPES = """
     SELECT DISTINCT after->>'product_type_id' FROM catalog_catalogimportrow
      WHERE plan_id = %s AND outcome IN ('new', 'changed') AND after ? 'product_type_id'
        AND NOT EXISTS (SELECT FROM catalog_producttype WHERE code = after->>'product_type_id')
 """
+
+
+def import_content(*, plan_id: int) -> Iterator[bytes]:
+    """The file an import waits with, a slice at a time: a query each."""
+    start = 1
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(
+                "SELECT substring(file_content FROM %s FOR %s) FROM catalog_catalogimport WHERE id = %s",
+                [start, SLICE_BYTES, plan_id],
+            )
+            piece = bytes(cursor.fetchone()[0] or b"")
+            if not piece:
+                return
+            yield piece
+            start += SLICE_BYTES
+
+
+def import_hash(*, plan_id: int) -> str:
+    """SHA-256 over what would become of each row of an import. One query over its own rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(HASH, [plan_id])
+        return str(cursor.fetchone()[0])
 
 
 def import_effects(*, plan_id: int, felt: list[str]) -> dict[str, dict[str, int]]:

@@ -46,3 +46,20 @@ class Book:
     about: Mapping[str, str] = field(default_factory=dict)  # the file's own words on itself: sender, dates, versions
     count: int = 0  # Apps or Items in the file; an Item may be several records
     skipped: Mapping[str, int] = field(default_factory=dict)  # what is there and not read, by name
+
+
+def document(record: Record) -> dict[str, Any]:
+    """A record as a plan keeps it, to be planned again; what it does not say is left out."""
+    said = {
+        "kind": record.kind, "line": record.line, "values": record.values, "isDrop": record.is_drop,
+        "notes": list(record.notes), "fault": record.fault,
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value}
+
+
+def record_of(document: Mapping[str, Any]) -> Record:
+    """The record that was kept so, without its place and key."""
+    return Record(
+        kind=document["kind"], place="", key=(), values=document.get("values", {}), line=document.get("line", 0),
+        is_drop=document.get("isDrop", False), notes=tuple(document.get("notes", ())), fault=document.get("fault", ""),
+    )  # fmt: skip

@@ -22,7 +22,9 @@ from partners import files
 from partners.admin import ReadOnlyAdmin, acting, ask, back_to, try_operation
 from partners.tasks import wake_after_commit
 
-State = CatalogImport.State
+State, Outcome = CatalogImport.State, CatalogImportRow.Outcome
+# What is to be looked at first.
+LOOKED_AT = ("refused", "dropped", "changed")
 ROWS_SHOWN = 50
 CELL_MAX = 300
 COLOURS = {
@@ -42,7 +44,8 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         widget=UnfoldAdminFileFieldWidget,
-        help_text="CSV, XLSX or JSON lines, up to 50 MB. Products, or fitments where there are columns make and model.",
+        help_text="CSV, XLSX or JSON lines, up to 50 MB: products, or fitments where there are columns make and model; or ACES and"
+        " PIES, also packed with gzip or zip.",
     )
     title = forms.CharField(
         max_length=200, required=False, widget=UnfoldAdminTextInputWidget, help_text="Empty: the file's name."
@@ -178,18 +181,19 @@ class CatalogImportAdmin(ReadOnlyAdmin):
 
 def context_of(plan: CatalogImport, outcome: str, after: str) -> dict[str, Any]:
     """What the page of a plan shows of it. At most three queries."""
-    counts = {
-        "new": plan.new_count, "changed": plan.changed_count, "refused": plan.refused_count,
-        "unchanged": plan.unchanged_count,
-    }  # fmt: skip
-    chosen = outcome if outcome in counts else next((name for name in ("refused", "changed") if counts[name]), "new")
+    counts = plan.counts
+    chosen = outcome if outcome in counts else next((name for name in LOOKED_AT if counts[name]), "new")
     rows = CatalogImportRow.objects.filter(plan=plan.pk, outcome=chosen).order_by("pk").defer("said")
     if after.isascii() and after.isdigit():
         rows = rows.filter(pk__gt=int(after[:18]))
     page = list(rows[: ROWS_SHOWN + 1])
     is_at_work = plan.state in (State.PLANNING, State.APPLYING)
     return {
-        "counts": [(name, count, name == chosen) for name, count in counts.items()],
+        "counts": [
+            (name, str(Outcome(name).label).lower(), counts[name], name == chosen)
+            for name in ("new", "changed", "dropped", "refused", "unchanged")
+            if counts[name] or name != "dropped"
+        ],
         "rows": [told(row) for row in page[:ROWS_SHOWN]],
         "more": f"?{urlencode({'rows': chosen, 'after': page[ROWS_SHOWN - 1].pk})}" if len(page) > ROWS_SHOWN else "",
         "is_at_work": is_at_work,

@@ -21,16 +21,19 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from catalog import queries
+from catalog import queries, tasks
 from catalog.admin import attributes
 from catalog.admin.attributes import AttributesForm
 from catalog.models import CatalogImport, ProductType, Variant
-from catalog.operations import columns, plans
+from catalog.operations import columns, plan_work, plans
 from partners import files
 from partners.admin import Choosing, ChosenRow, acting, try_operation
+from partners.tasks import wake_after_commit
 
 # A plan of so many is read in a few screens of its summary; more come as a file.
 EDITED_MAX = 20_000
+# So many are planned while the page waits, about a second; more by a worker, as a file is.
+WAITED_MAX = 1_000
 CLEAR = "clear"
 COLUMNS = {
     "brand": "brand", "product_type": "productType", "status": "status", "tracking": "tracking", "unit": "unit",
@@ -193,15 +196,16 @@ class TogetherPages(Choosing):
         if gone:
             values[CLEAR] = gone
         title = f"{len(skus):,} products: {', '.join(named(values))}"
+        said: dict[str, Any] = {
+            "rows": rows_of(skus, values), "title": title[:200], "actor": acting(request),
+            "origin": CatalogImport.Origin.BULK_EDIT,
+        }  # fmt: skip
         made: list[CatalogImport] = []
-        refusal = try_operation(
-            lambda: made.append(
-                plans.plan(
-                    rows=rows_of(skus, values), kind=CatalogImport.Kind.PRODUCTS, title=title[:200],
-                    actor=acting(request), origin=CatalogImport.Origin.BULK_EDIT,
-                )
-            )
-        )  # fmt: skip
+        if len(skus) > WAITED_MAX:
+            made.append(plan_work.open_rows(**said))
+            wake_after_commit(tasks.work_on_imports)
+            return made[0], ""
+        refusal = try_operation(lambda: made.append(plans.plan(kind=CatalogImport.Kind.PRODUCTS, **said)))
         return (made[0] if made else None), refusal
 
 

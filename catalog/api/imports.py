@@ -61,7 +61,9 @@ class ImportAsked(serializers.Serializer[Any]):
         f"yearFrom, yearTo … Up to {ITEMS_MAX:,}; more in a file.",
     )  # fmt: skip
     file = DescribedFile(
-        required=False, help_text=f"CSV, XLSX or JSON lines, up to {UPLOAD_BYTES_MAX // 1_000_000} MB."
+        required=False,
+        help_text="CSV, XLSX, JSON lines, or ACES or PIES (also packed with gzip or zip), up to"
+        f" {UPLOAD_BYTES_MAX // 1_000_000} MB.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +98,9 @@ class ChangeFields(serializers.Serializer[Any]):
 
 class ImportRowSerializer(serializers.Serializer[CatalogImportRow]):
     row = serializers.IntegerField(
-        source="number", help_text="Of a table, the header is row 1; of items, the first is 1."
+        source="number",
+        help_text="Of a table, the header is row 1; of items, the first is 1; of ACES and PIES, the line. 0: what a FULL"
+        " file does not name.",
     )
     productId = serializers.CharField(source="sku")
     outcome = serializers.ChoiceField(CatalogImportRow.Outcome)
@@ -126,6 +130,10 @@ class ImportSerializer(serializers.Serializer[CatalogImport]):
     changed = serializers.IntegerField(source="changed_count")
     unchanged = serializers.IntegerField(source="unchanged_count")
     refused = serializers.IntegerField(source="refused_count")
+    dropped = serializers.IntegerField(
+        source="dropped_count",
+        help_text="Fitments that go: an ACES file takes them away, or, being FULL, leaves them out.",
+    )
     effects = serializers.DictField(
         child=serializers.DictField(child=serializers.IntegerField()),
         help_text="What is on hand, reserved and ordered of products whose status, tracking … changes.",

@@ -30,6 +30,11 @@ class CatalogImport(models.Model):
         PRODUCTS = "products", "Products"
         FITMENTS = "fitments", "Fitments"
 
+    class Format(models.TextChoices):
+        TABLE = "table", "Table"
+        ACES = "aces", "ACES"
+        PIES = "pies", "PIES"
+
     class Origin(models.TextChoices):
         FILE = "file", "File"
         API = "api", "API"
@@ -48,12 +53,16 @@ class CatalogImport(models.Model):
     number = models.CharField(max_length=20, unique=True, default=partial(numbers.new_number, "IM"), editable=False)
     title = models.CharField(max_length=200)
     kind = models.CharField(max_length=8, choices=Kind)
+    format = models.CharField(max_length=5, choices=Format, default=Format.TABLE, db_default=Format.TABLE)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.FILE)
     state = models.CharField(max_length=8, choices=State, default=State.PLANNING)
     partner = models.ForeignKey(
         Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="Who sent it; empty: we."
     )
     fitment_source = models.CharField(max_length=80, blank=True, help_text="Who says the fitments; blank: we.")
+    brands = models.JSONField(
+        default=list, db_default=[], help_text="The brands (AAIA ids) of which the file says all there is."
+    )
     actor = models.CharField(max_length=160, help_text="Who had it planned.")
     applied_by = models.CharField(max_length=160, blank=True)
     undone_by = models.CharField(max_length=160, blank=True)
@@ -66,6 +75,7 @@ class CatalogImport(models.Model):
     changed_count = models.PositiveIntegerField("changed", default=0)
     unchanged_count = models.PositiveIntegerField("unchanged", default=0)
     refused_count = models.PositiveIntegerField("refused", default=0)
+    dropped_count = models.PositiveIntegerField("taken away", default=0, db_default=0)
     effects = models.JSONField(default=dict, help_text="What it does to stock and open orders, summed.")
     notes = models.JSONField(default=list, help_text="What was assumed or mended while reading, the first of it.")
     ground = models.JSONField(default=dict, help_text="The rules it was planned by: each type's schema and demands.")
@@ -97,6 +107,9 @@ class CatalogImport(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=["products", "fitments"]), name="catalog_import_kind_known"),
             models.CheckConstraint(
+                condition=Q(format__in=["table", "aces", "pies"]), name="catalog_import_format_known"
+            ),
+            models.CheckConstraint(
                 condition=Q(
                     state__in=[
                         "planning", "planned", "refused", "applying", "applied", "outdated", "undone", "failed",
@@ -114,6 +127,16 @@ class CatalogImport(models.Model):
         return self.number
 
     @property
+    def place(self) -> str:
+        """How people count in it."""
+        return "row" if self.format == self.Format.TABLE else "line"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows end how."""
+        return {name: getattr(self, f"{name}_count") for name in CatalogImportRow.Outcome.values}
+
+    @property
     def supplier(self) -> Partner | None:
         """Who it is, where the word of a supplier counts for its own products only."""
         return self.partner if self.partner is not None and self.partner.speaks_for_itself else None
@@ -122,8 +145,9 @@ class CatalogImport(models.Model):
 class CatalogImportRow(models.Model):
     """One row: what it said, what would become of it, and what it did.
 
-    `before` and `after` hold the same fields, those that change; of what is new, `after` holds all. Refers to the
-    variant without a constraint: a row outlives it.
+    `before` and `after` hold the same fields, those that change; of what is new, `after` holds all, of what is taken
+    away, `before`. Of a fitment that stays, `before` holds what it was found with. Refers to the variant without a
+    constraint: a row outlives it.
     """
 
     class Outcome(models.TextChoices):
@@ -131,10 +155,13 @@ class CatalogImportRow(models.Model):
         CHANGED = "changed", "Changed"
         UNCHANGED = "unchanged", "Unchanged"
         REFUSED = "refused", "Refused"
+        DROPPED = "dropped", "Taken away"
 
     # The index by outcome begins with it.
     plan = models.ForeignKey(CatalogImport, on_delete=models.CASCADE, related_name="rows", db_index=False)
-    number = models.PositiveIntegerField(help_text="As people count; the header of a table is row 1.")
+    number = models.PositiveIntegerField(
+        help_text="As people count; the header of a table is row 1. 0: what a FULL file does not name."
+    )
     sku = models.CharField("SKU", max_length=64, blank=True)
     variant_id = models.BigIntegerField(null=True)
     outcome = models.CharField(max_length=9, choices=Outcome)
@@ -149,6 +176,7 @@ class CatalogImportRow(models.Model):
     base_version = models.PositiveIntegerField(null=True, help_text="The product's version when it was planned.")
     parent_version = models.PositiveIntegerField(null=True, help_text="That of the parent it goes under.")
     applied_version = models.PositiveIntegerField(null=True, help_text="The product's version when it was applied.")
+    key = models.UUIDField(null=True, help_text="A digest of what tells two fitments apart.")
     undoing = models.CharField(max_length=12, blank=True, help_text="How it was taken back.")
 
     class Meta:
@@ -161,7 +189,7 @@ class CatalogImportRow(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(outcome__in=["new", "changed", "unchanged", "refused"]),
+                condition=Q(outcome__in=["new", "changed", "unchanged", "refused", "dropped"]),
                 name="catalog_import_row_outcome_known",
             ),
         ]
@@ -172,6 +200,8 @@ class CatalogImportRow(models.Model):
     @property
     def changes(self) -> list[tuple[str, Any, Any]]:
         """(field, from, to), as people and partners call the fields."""
+        if self.outcome == self.Outcome.DROPPED:
+            return [(FIELDS.get(name, name), value, None) for name, value in self.before.items() if name not in UNSEEN]
         return [
             (FIELDS.get(name, name), self.before.get(name), value)
             for name, value in self.after.items()
@@ -184,7 +214,7 @@ FIELDS = {
     "shelf_life_days": "shelfLifeDays", "warranty_months": "warrantyMonths", "warranty_per": "warrantyPer",
     "warranty_terms": "warrantyTerms", "unit_cost": "unitCost", "sources": "suppliers", "year_from": "yearFrom",
     "year_to": "yearTo", "base_vehicle_id": "baseVehicleId", "part_type_id": "partTypeId",
-    "brand_aaia_id": "brandAaiaId", "aces_ids": "acesIds",
+    "brand_aaia_id": "brandAaiaId", "aces_ids": "acesIds", "notes": "regulatoryNotes",
 }  # fmt: skip
 # What follows from other fields.
 UNSEEN = frozenset({"gtin14", "schema_version", "variant_id"})

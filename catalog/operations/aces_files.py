@@ -11,8 +11,8 @@ from typing import Any
 from catalog import aces, parts
 from catalog.models import Variant
 from catalog.operations import fitments
+from catalog.operations.fitment_files import FitmentFile
 from catalog.operations.fitments import Fits
-from catalog.operations.imports import FitmentFile
 from catalog.records import Book, Record
 from partners import files
 from partners.problems import InvalidInput, Problem
@@ -91,8 +91,7 @@ class AcesFile(FitmentFile):
 
     @property
     def source(self) -> str:
-        """Whose set it is."""
-        return f"ACES {self.book.about.get('company', '')}".strip()[:SOURCE_MAX]
+        return source_of(self.book)
 
     def _tell_dropped(self, count: int) -> None:
         if count:
@@ -100,14 +99,10 @@ class AcesFile(FitmentFile):
 
     def _rows(self, records: Iterator[Record]) -> Iterator[files.Row]:
         for batch in batched(records, LOOKED_UP):
-            known = parts.find(
-                parts.key(record.values["brandAaiaId"], record.values["partNumber"])
-                for record in batch
-                if not record.fault and "brandAaiaId" in record.values
-            )
+            known = parts_of(batch)
             for record in batch:
                 self.report.notes += [f"line {record.line}: {note}" for note in record.notes]
-                yield _row(record, known)
+                yield row_of(record=record, known=known)
 
     def _all(self, rows: Iterator[files.Row], brands: set[str], progress: Callable[[], object]) -> Iterator[Fits]:
         for batch in batched(rows, LOOKED_UP):
@@ -145,7 +140,21 @@ class AcesFile(FitmentFile):
         return Fits(variant_id=known[sku], **said)
 
 
-def _row(record: Record, known: parts.Parts) -> AppRow:
+def source_of(book: Book) -> str:
+    """Whose set a file is of."""
+    return f"ACES {book.about.get('company', '')}".strip()[:SOURCE_MAX]
+
+
+def parts_of(records: Iterable[Record]) -> parts.Parts:
+    """The products some Apps name. One query."""
+    return parts.find(
+        parts.key(record.values["brandAaiaId"], record.values["partNumber"])
+        for record in records
+        if not record.fault and "brandAaiaId" in record.values
+    )
+
+
+def row_of(*, record: Record, known: parts.Parts) -> AppRow:
     """An App by the columns of fitments; what only has a name narrows the vehicle by that name."""
     told = record.values
     if record.fault:

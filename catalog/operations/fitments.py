@@ -179,7 +179,7 @@ def replace_sets(
     `is_whole` is asked once the last fitment is taken: where it says no, what comes is added and nothing goes.
     """
     for brand in sorted(brands):
-        _lock_set(source, brand)
+        lock_set(source=source, brand_aaia_id=brand)
     _stage_anew()
     for start, rows in _in_statements(fitments):
         _take_in(rows, start, source, brands)
@@ -256,7 +256,11 @@ def stage(*, fitments: Sequence[Fits], source: str) -> None:
     _settle()
 
 
-def _lock_set(source: str, brand_aaia_id: str) -> None:
+def lock_set(*, source: str, brand_aaia_id: str) -> None:
+    """Wait for whoever else replaces what a source says of a brand, until the end of this transaction.
+
+    Of several brands in order. Raises InvalidInput for no source.
+    """
     if not source:
         raise InvalidInput.at("source", "A set belongs to somebody: name the source.")
     with connection.cursor() as cursor:

@@ -1,22 +1,21 @@
-"""A file of products or fitments becomes the catalog; dirty data is mended by proof or refused by name."""
+"""A file of products becomes the catalog; dirty data is mended by proof or refused by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from catalog import gtins, queries
 from catalog.models import Variant, WarrantyPer
-from catalog.operations import columns, fitments, identifiers, products
-from catalog.operations.fitments import Fits
+from catalog.operations import columns, identifiers, products
+from catalog.operations.fitment_files import FitmentFile
 from catalog.operations.offers import Source
 from partners import files, loading, unpacking, xml
 from partners.actors import Actor
 from partners.models import Partner
-from partners.problems import InvalidInput, Problem
+from partners.problems import InvalidInput
 
 SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
 # One in ten numbers has a check digit that fits by chance; a GTIN-8 without its first digit is the shortest we trust.
@@ -31,16 +30,22 @@ def loader_for(path: Path, *, actor: Actor, encoding: str = "latin-1") -> loadin
     # They are built on the loaders below.
     from catalog.operations import aces_files, pies_files
 
-    if path.suffix.lower() not in files.WORKBOOKS:
-        with unpacking.opened(path) as stream:
-            root = xml.root_of(stream)
-        if root in ("ACES", "PIES"):
-            return aces_files.AcesFile(actor=actor) if root == "ACES" else pies_files.PiesFile(actor=actor)
-        if root is not None or path.suffix.lower() == ".xml":
-            raise files.Unreadable(f"The document is {root or 'empty'}; <ACES> and <PIES> are read here.")
+    if root := root_of(path):
+        return aces_files.AcesFile(actor=actor) if root == "ACES" else pies_files.PiesFile(actor=actor)
     first = next(files.rows(path, encoding=encoding), None)
     names = {files.canonical(name, FitmentFile.columns) for name in (first.values if first else {})}
     return FitmentFile(actor=actor) if {"make", "model"} <= names else CatalogFile(actor=actor)
+
+
+def root_of(path: Path) -> str:
+    """ACES or PIES, plain or packed, whatever the file is called; empty: a table. Raises files.Unreadable."""
+    if path.suffix.lower() in files.WORKBOOKS:
+        return ""
+    with unpacking.opened(path) as stream:
+        root = xml.root_of(stream)
+    if root not in ("ACES", "PIES") and (root is not None or path.suffix.lower() == ".xml"):
+        raise files.Unreadable(f"The document is {root or 'empty'}; <ACES> and <PIES> are read here.")
+    return root or ""
 
 
 class CatalogFile(loading.Loader):
@@ -271,98 +276,3 @@ class CatalogFile(loading.Loader):
     def kept_sources(self, variant: Variant) -> dict[int, Source]:
         items = variant.supplier_items.select_related("supplier")
         return {row.supplier_id: Source(supplier=row.supplier, supplier_code=row.supplier_code) for row in items}
-
-
-class FitmentFile(loading.Loader):
-    """Each row says that a part fits a vehicle; said twice, it is there once."""
-
-    columns: ClassVar = {
-        "productid": "productId",
-        "sku": "productId",
-        "make": "make",
-        "model": "model",
-        "submodel": "submodel",
-        "yearfrom": "yearFrom",
-        "yearto": "yearTo",
-        "engine": "engine",
-        "position": "position",
-        "quantity": "quantity",
-        "note": "note",
-        "qualifiers": "qualifiers",
-    }
-    chunk_rows: ClassVar = 10_000
-
-    def __init__(self, *, actor: Actor) -> None:
-        super().__init__()
-        self.actor = actor
-
-    def take(self, rows: Iterable[files.Row], progress: Callable[[], object]) -> None:
-        """The good rows in one statement; those that are refused each with their reason."""
-        named = [(row, self.named(row.values)) for row in rows]
-        skus = {str(values.get("productId", "")).strip() for _, values in named}
-        known = dict(Variant.objects.stocked().filter(sku__in=skus).values_list("sku", "pk"))
-        good: list[tuple[files.Row, Fits]] = []
-        for row, values in named:
-            try:
-                if row.fault:
-                    raise InvalidInput.at(self.record, row.fault)
-                good.append((row, self.fits(values, known)))
-            except Problem as problem:
-                self.refuse(row.number, problem)
-                progress()
-        outcome = fitments.put_many(fitments=[fits for _, fits in good], actor=self.actor)
-        self.report.outcomes.update(outcome.of_each)
-        for _ in good:
-            progress()
-
-    def apply(self, values: dict[str, Any], row_number: int) -> str:
-        raise NotImplementedError("rows are taken by the thousand")
-
-    def fits(self, values: dict[str, Any], known: dict[str, int]) -> Fits:
-        """What a row says. Raises InvalidInput naming the column."""
-        sku = loading.text(values, "productId", 64)
-        if sku not in known:
-            raise InvalidInput.at("productId", f"there is no product {sku}")
-        first, last = self.year(values, "yearFrom"), self.year(values, "yearTo")
-        if first > last:
-            raise InvalidInput.at("yearTo", f"{last} is before {first}")
-        quantity = loading.number(values, "quantity", fitments.QUANTITY_MAX)
-        if quantity == 0:
-            raise InvalidInput.at("quantity", "a vehicle that takes the part takes one or more")
-        return Fits(
-            variant_id=known[sku],
-            make=self.name(values, "make"),
-            model=self.name(values, "model"),
-            year_from=first,
-            year_to=last,
-            submodel=loading.text(values, "submodel", 60, is_required=False),
-            engine=loading.text(values, "engine", 60, is_required=False),
-            position=loading.text(values, "position", 60, is_required=False),
-            quantity=quantity or 1,
-            note=loading.text(values, "note", 250, is_required=False),
-            qualifiers=self.qualifiers(values),
-        )
-
-    def name(self, values: dict[str, Any], name: str) -> str:
-        text = loading.text(values, name, fitments.LENGTHS[name])
-        if not any(sign.isalnum() for sign in text):
-            raise InvalidInput.at(name, f"{text!r} holds no letter and no digit")
-        return text
-
-    def qualifiers(self, values: dict[str, Any]) -> list[dict[str, str]]:
-        """Texts with semicolons between, or a list of them."""
-        given = values.get("qualifiers")
-        found = (
-            given
-            if isinstance(given, list)
-            else loading.text(values, "qualifiers", 2_000, is_required=False).split(";")
-        )
-        if not all(isinstance(text, str) for text in found) or len(found) > fitments.QUALIFIERS_MAX:
-            raise InvalidInput.at("qualifiers", f"is no list of up to {fitments.QUALIFIERS_MAX} texts")
-        return [{"text": loading.text({"qualifiers": text}, "qualifiers", 250)} for text in found if text.strip()]
-
-    def year(self, values: dict[str, Any], name: str) -> int:
-        year = loading.number(values, name, fitments.YEAR_MAX)
-        if year is None or year < fitments.YEAR_MIN:
-            raise InvalidInput.at(name, f"is no model year from {fitments.YEAR_MIN} to {fitments.YEAR_MAX}")
-        return year

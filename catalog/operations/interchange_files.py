@@ -43,6 +43,8 @@ class Links:
         self.actor = actor
         self.report = report
         self.refuse = refuse
+        self.changed: dict[int, int] = {}
+        """The products whose links changed, and the line that first said so; 0: none did."""
 
     def take(self, records: Sequence[Record]) -> None:
         """Link the parts of these records; each product's links whole or not at all. Takes the lock of linking."""
@@ -61,6 +63,8 @@ class Links:
         for pk, wish in wishes.items():
             try:
                 is_changed = self._say(variants[pk], wish)
+                if is_changed:
+                    self.changed.setdefault(pk, wish.lines[0] if wish.lines else 0)
                 if wish.lines:
                     self.report.outcomes["links changed" if is_changed else "links unchanged"] += len(wish.lines)
             except Problem as problem:

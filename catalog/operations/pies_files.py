@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -89,36 +89,27 @@ class PiesFile(CatalogFile):
         rows = list(rows)
         super().take(rows, progress)
         of_prices = [
-            _price_row(row.values["productId"], price)
+            price_row(row.values["productId"], price)
             for row in rows
             if isinstance(row, ItemRow) and self.seen.get(row.values.get("productId", "")) == row.number
             for price in row.prices
         ]
-        self._open_lists(of_prices)
+        for code, currency in open_lists(rows=of_prices, actor=self.actor).items():
+            self.report.notes.append(
+                f"opened price list {code} in {currency}; it is inactive until staff say whom it is for"
+            )
         for chunk in batched(of_prices, self.prices.chunk_rows):
             self.prices.take(chunk, lambda: None)
 
-    def _open_lists(self, rows: Sequence[files.Row]) -> None:
-        """The lists that are not there yet, for nobody; PriceFile tells the reason of those that cannot be opened."""
-        wanted = {row.values["priceList"]: row.values["currency"] for row in rows if not row.fault}
-        there = set(PriceList.objects.filter(code__in=wanted).values_list("code", flat=True))
-        for code in sorted(set(wanted) - there):
-            try:
-                prices.open_list(code=code, currency=wanted[code], actor=self.actor)
-            except Problem:
-                continue
-            self.report.notes.append(
-                f"opened price list {code} in {wanted[code]}; it is inactive until staff say whom it is for"
-            )
-
     def _rows(self, records: Iterator[Record]) -> Iterator[files.Row]:
-        for items in batched(_items(records), self.chunk_rows):
-            there = _There(item[0].values for item in items if not item[0].fault)
-            for item in items:
-                if row := self._row(item, there):
+        for found in batched(items(records), self.chunk_rows):
+            there = There(item[0].values for item in found if not item[0].fault)
+            for item in found:
+                if row := self.row_of(item, there):
                     yield row
 
-    def _row(self, item: Sequence[Record], there: _There) -> ItemRow | None:
+    def row_of(self, item: Sequence[Record], there: There) -> ItemRow | None:
+        """An Item by the columns of products; none where there is nothing to discontinue."""
         product, others = item[0], item[1:]
         self.report.notes += [f"line {record.line}: {note}" for record in item for note in record.notes]
         if product.fault:
@@ -145,25 +136,38 @@ class PiesFile(CatalogFile):
         return ItemRow(product.line, values, prices=[record for record in others if record.kind == "price"])
 
     def _tell_absent(self) -> None:
-        """A FULL file of one line of a brand is common, so what it does not name is told and left."""
-        if self.book.replaces is None:
-            return
-        brands = self.book.replaces.brands
-        listed = Variant.objects.filter(attributes__brandAaiaId__in=brands, status=Variant.Status.ACTIVE)
-        absent = [
-            sku
-            for sku in listed.filter(identifiers__scheme="brandPart").order_by("sku").values_list("sku", flat=True)
-            if sku not in self.seen
-        ]
-        if absent:
-            first = ", ".join(dict.fromkeys(absent[:5]))
-            self.report.notes.append(
-                f"{len(set(absent))} products of {', '.join(brands)} are not in this FULL file and stay as they are:"
-                f" {first}{' …' if len(set(absent)) > 5 else ''}"
-            )
+        if self.book.replaces is not None:
+            self.report.notes += absent(brands=self.book.replaces.brands, named=self.seen.keys())
 
 
-class _There:
+def absent(*, brands: Collection[str], named: Container[str]) -> list[str]:
+    """A FULL file of one line of a brand is common, so what it does not name is told and left. One query."""
+    listed = Variant.objects.filter(attributes__brandAaiaId__in=brands, status=Variant.Status.ACTIVE)
+    skus = listed.filter(identifiers__scheme="brandPart").order_by("sku").values_list("sku", flat=True)
+    found = list(dict.fromkeys(sku for sku in skus if sku not in named))
+    if not found:
+        return []
+    first = f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}"
+    return [f"{len(found)} products of {', '.join(brands)} are not in this FULL file and stay as they are: {first}"]
+
+
+def open_lists(*, rows: Sequence[files.Row], actor: Actor) -> dict[str, str]:
+    """Open the price lists some rows name that are not there yet, for nobody; their currencies by their codes.
+
+    The reason of those that cannot be opened PriceFile tells.
+    """
+    wanted = {row.values["priceList"]: row.values["currency"] for row in rows if not row.fault}
+    there = set(PriceList.objects.filter(code__in=wanted).values_list("code", flat=True))
+    opened = {}
+    for code in sorted(set(wanted) - there):
+        try:
+            opened[code] = prices.open_list(code=code, currency=wanted[code], actor=actor).currency
+        except Problem:
+            continue
+    return opened
+
+
+class There:
     """Which of some Items are products already. Five queries, however many Items."""
 
     def __init__(self, items: Iterable[dict[str, Any]]) -> None:
@@ -198,11 +202,11 @@ class _There:
         return self.variants[taken.pk]
 
 
-def _items(records: Iterator[Record]) -> Iterator[list[Record]]:
-    """The records of each Item, the product first."""
+def items(records: Iterator[Record]) -> Iterator[list[Record]]:
+    """The records of each Item, the product first; an App is one by itself."""
     item: list[Record] = []
     for record in records:
-        if record.kind == "product" and item:
+        if record.kind in ("product", "fitment") and item:
             yield item
             item = []
         item.append(record)
@@ -281,7 +285,7 @@ def _numbers(variant: Variant | None) -> list[dict[str, Any]]:
     ]
 
 
-def _price_row(sku: str, price: Record) -> files.Row:
+def price_row(sku: str, price: Record) -> files.Row:
     if price.fault:
         return files.Row(price.line, {}, price.fault)
     if price.is_drop:

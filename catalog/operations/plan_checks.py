@@ -82,10 +82,12 @@ PARENT_GONE = f"""
      WHERE child.parent_sku IS NOT NULL
        AND (there.id IS NULL AND planned.id IS NULL OR coalesce(planned.parent_sku, planned.gtin14, '') <> '')
 """
+# Only of rows that say something of their place: the others have theirs already, and families may be large.
 AXIS_VALUES = f"""
     WITH wanted AS MATERIALIZED (
         SELECT id, variant_id, sku, parent_sku, lower(axis_values::text) AS place, axis_values FROM ({WANTED}) said
          WHERE parent_sku IS NOT NULL AND axis_values <> '{{}}' AND status = 'active'
+           AND after ?| ARRAY['axis_values', 'parent_sku', 'status']
     ), taken AS (
         SELECT id, other FROM (SELECT id, turn, first_value(sku) OVER (PARTITION BY parent_sku, place ORDER BY id) AS other
                                  FROM (SELECT *, row_number() OVER (PARTITION BY parent_sku, place ORDER BY id) AS turn

@@ -1,4 +1,4 @@
-"""Packs, further numbers and offers of a planned row: tried out, kept as documents, and written from them again."""
+"""Packs, further numbers, notes and offers of a planned row: tried out, kept as documents, and written from them again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from catalog.models import Pack, SupplierItem, Variant
-from catalog.operations import columns, identifiers, offers, packs
+from catalog.models import Pack, RegulatoryNote, SupplierItem, Variant
+from catalog.operations import columns, compliance, identifiers, offers, packs
+from catalog.operations.compliance import NoteOf
 from catalog.operations.identifiers import IdentifierOf
 from catalog.operations.offers import Source
 from catalog.operations.packs import PackOf
@@ -57,6 +58,8 @@ def try_out(
             if "identifiers" in fields:
                 rows = _visible(fields["identifiers"], supplier)
                 change = identifiers.replace(variant=row, rows=rows, viewer=supplier)
+            if "notes" in fields:
+                compliance.set_notes(of=row, notes=fields["notes"])
             if "sources" in fields:
                 offers.set_sources(variant=row, sources=fields["sources"], supplier=supplier)
             after = documents(row)
@@ -93,7 +96,7 @@ def _visible(rows: list[IdentifierOf], supplier: Partner | None) -> list[Identif
 
 
 def documents(variant: Variant) -> dict[str, Any]:
-    """The lists of a product as a row keeps them. Three queries."""
+    """The lists of a product as a row keeps them. Four queries."""
     names = dict(Pack.objects.filter(variant=variant).values_list("pk", "name"))
     return {
         "packs": [
@@ -109,6 +112,14 @@ def documents(variant: Variant) -> dict[str, Any]:
                 "partner": row.partner.pk if row.partner else None,
             }
             for row in sorted(columns.kept(variant, but=set()), key=lambda row: (row.scheme, row.value, row.pack))
+        ],
+        "notes": [
+            {
+                "jurisdiction": row.jurisdiction, "text": row.text, "document": row.document,
+                "valid_from": row.valid_from and row.valid_from.isoformat(),
+                "valid_to": row.valid_to and row.valid_to.isoformat(),
+            }
+            for row in RegulatoryNote.objects.filter(variant=variant).order_by("id")
         ],
         "sources": [
             offer(item=item, pack_names=names)
@@ -138,6 +149,10 @@ def write(*, variant: Variant, wanted: Mapping[str, Any]) -> None:
         whose = Partner.objects.in_bulk([row["partner"] for row in wanted["identifiers"] if row["partner"]])
         rows = [IdentifierOf(**row | {"partner": whose.get(row["partner"])}) for row in wanted["identifiers"]]
         identifiers.replace(variant=variant, rows=rows)
+    if "notes" in wanted:
+        days = ("valid_from", "valid_to")
+        told = [row | {day: row[day] and date.fromisoformat(row[day]) for day in days} for row in wanted["notes"]]
+        compliance.set_notes(of=variant, notes=[NoteOf(**row) for row in told])
     if "sources" in wanted:
         known = Partner.objects.in_bulk([row["supplier"] for row in wanted["sources"]])
         if len(known) < len(wanted["sources"]):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from catalog import effects, gtins
-from catalog.models import CatalogImportRow, ProductType, SupplierItem, Variant
-from catalog.operations import axes, offers, plan_lists, products, types
+from catalog.models import CatalogImport, CatalogImportRow, ProductType, SupplierItem, Variant
+from catalog.operations import axes, offers, plan_checks, plan_lists, products, types
 from catalog.operations.identifiers import normalise_gtin
 from catalog.operations.imports import SKU
 from catalog.operations.offers import Source
@@ -47,6 +47,10 @@ class Products:
         kind = self.types.get(code)
         return [self.file.schemas.version_of(code), kind.requires_batch if kind else False]
 
+    def finish(self, plan: CatalogImport) -> None:
+        """Refuse what clashes among all rows."""
+        plan_checks.refuse_what_clashes(plan_id=plan.pk, contradicted=self.contradicted)
+
     def take(self, rows: Sequence[files.Row]) -> list[Planned]:
         """Plan a chunk. As many queries as its products need to be known, and some for each row with packs or numbers."""
         named = [(row, self.file.named(row.values)) for row in rows]
@@ -63,7 +67,7 @@ class Products:
         planned = Planned(number=row.number, said=row.values)
         try:
             if row.fault:
-                raise InvalidInput.at("row", row.fault)
+                raise InvalidInput.at(self.file.record, row.fault)
             planned.sku = self._sku(values)
             if not self._is_repeated(planned):
                 _Row(self, planned, known).settle(values)
@@ -128,7 +132,7 @@ class _Row:
             planned.variant_id, planned.base_version = variant.pk, variant.version
             planned.before = {name: _kept(before[name]) for name in changed}
         planned.after = {name: _kept(after[name]) for name in changed}
-        is_own = self._lists(fields) if {"packs", "identifiers"} & fields.keys() else False
+        is_own = self._lists(fields) if {"packs", "identifiers", "notes"} & fields.keys() else False
         is_shared = bool(planned.after.keys() - {"sources"})
         if "sources" in fields and planned.is_plain:
             self._offers(fields["sources"])

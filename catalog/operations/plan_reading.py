@@ -40,6 +40,7 @@ class Planned:
     is_plain: bool = True
     base_version: int | None = None
     parent_version: int | None = None
+    key: str | None = None
 
     def refuse(self, problem: Problem) -> None:
         self.outcome = CatalogImportRow.Outcome.REFUSED
@@ -56,7 +57,7 @@ class Planned:
 
 COLUMNS = (
     "plan_id", "number", "sku", "variant_id", "outcome", "said", "before", "after", "reasons", "effects", "is_plain",
-    "base_version", "parent_version", "undoing",
+    "base_version", "parent_version", "key", "undoing",
 )  # fmt: skip
 
 
@@ -71,9 +72,15 @@ def keep(*, plan_id: int, rows: Iterable[Planned]) -> None:
                 (
                     plan_id, row.number, row.sku, row.variant_id, str(row.outcome), text_of(row.said),
                     text_of(row.before), text_of(row.after), text_of(row.reasons), text_of(row.effects), row.is_plain,
-                    row.base_version, row.parent_version, "",
+                    row.base_version, row.parent_version, row.key, "",
                 )
             )  # fmt: skip
+
+
+def count_anew() -> None:
+    """Let the database know how many rows there are by now, which it would find out in its own time."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE catalog_catalogimportrow")
 
 
 def text_of(value: Any) -> str:

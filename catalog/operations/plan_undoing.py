@@ -7,13 +7,15 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from catalog.models import Identifier, Pack, SupplierItem, Variant
+from catalog.models import CatalogImport, Identifier, Pack, RegulatoryNote, SupplierItem, Variant
+from catalog.operations import plan_prices, plan_terms
 from catalog.operations.plan_writing import Writer
-from partners.problems import Conflict
+from partners.actors import Actor
+from partners.problems import Conflict, Problem
 
 NAMED_MAX = 20
 # They come and go with the product itself.
-ITS_OWN = (Identifier, Pack, SupplierItem)
+ITS_OWN = (Identifier, Pack, SupplierItem, RegulatoryNote)
 
 
 class ImportMovedOn(Conflict):
@@ -80,13 +82,21 @@ UNFLAG = """
 """
 
 
-def take_back(*, plan_id: int, flagged: Sequence[int], writer: Writer, is_forced: bool) -> None:
+def take_back(*, plan: CatalogImport, writer: Writer, actor: Actor, is_forced: bool) -> None:
     """Write every row's `before` again; the caller holds the import's lock and the transaction.
 
-    `flagged` are products that became parents by it. Raises ImportMovedOn (data: productIds, movedCount).
+    Raises ImportMovedOn (data: productIds, movedCount).
     """
+    plan_terms.lock(plan=plan)
     writer.run(LOCK)
-    _keep_moved(writer, plan_id, is_forced=is_forced)
+    _keep_moved(writer, plan, is_forced=is_forced)
+    try:
+        with transaction.atomic():
+            # New products are referred to by them no longer.
+            plan_terms.write(plan=plan, doc="before", writer=writer, actor=actor)
+            plan_prices.close_lists(codes=plan.ground.get("opened", []))
+    except (Problem, IntegrityError) as error:
+        raise ImportMovedOn(f"Prices and links cannot be taken back: {error}", productIds=[], movedCount=1) from error
     writer.run(MARK, how="restored", outcome="changed")
     for table, column in _referring():
         writer.run(KEEP_REFERRED.format(table=table, column=column), how="discontinued", outcome="new")
@@ -94,7 +104,7 @@ def take_back(*, plan_id: int, flagged: Sequence[int], writer: Writer, is_forced
     writer.run(MARK, how="deleted", outcome="new")
     try:
         with transaction.atomic():
-            _write(writer, flagged)
+            _write(writer, plan.ground.get("parents", []))
             writer.run("SET CONSTRAINTS ALL IMMEDIATE")
             writer.run("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError as error:
@@ -104,10 +114,11 @@ def take_back(*, plan_id: int, flagged: Sequence[int], writer: Writer, is_forced
         ) from error
 
 
-def _keep_moved(writer: Writer, plan_id: int, *, is_forced: bool) -> None:
+def _keep_moved(writer: Writer, plan: CatalogImport, *, is_forced: bool) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(MOVED, {"plan": plan_id})
+        cursor.execute(MOVED, {"plan": plan.pk})
         moved = cursor.fetchall()
+    moved = sorted({*moved, *plan_terms.moved(plan=plan, doc="after")})
     if moved and not is_forced:
         skus = [sku for _, sku in moved[:NAMED_MAX]]
         more = " …" if len(moved) > NAMED_MAX else ""

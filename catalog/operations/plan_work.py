@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
-from catalog import queries
+from catalog import aces, pies, queries, records
 from catalog.models import CatalogImport
-from catalog.operations import imports, plans
+from catalog.operations import aces_files, imports, pies_files, plans
+from catalog.operations.fitment_files import FitmentFile
 from catalog.operations.plans import CHUNK_ROWS, State, not_from, save
+from catalog.records import Record
 from partners import actors, files
 from partners.actors import Actor
 from partners.models import Partner
 
 FILE_BYTES_MAX = 50_000_000
-ENDINGS = (".csv", ".txt", ".tsv", ".xlsx", ".xls", ".ods", ".jsonl", ".ndjson", ".json")
+type Watched = Callable[[Iterable[files.Row]], Iterable[files.Row]]
+ENDINGS = (
+    ".csv", ".txt", ".tsv", ".xlsx", ".xls", ".ods", ".jsonl", ".ndjson", ".json", ".xml", ".gz", ".zip",
+)  # fmt: skip
+BOOKS = {
+    "ACES": (CatalogImport.Format.ACES, CatalogImport.Kind.FITMENTS, aces.read),
+    "PIES": (CatalogImport.Format.PIES, CatalogImport.Kind.PRODUCTS, pies.read),
+}
 
 
 def replan(*, plan: CatalogImport, actor: Actor) -> CatalogImport:
@@ -43,7 +53,7 @@ def open_again(*, plan: CatalogImport, actor: Actor) -> CatalogImport:
         raise not_from(plan=plan, verb="plan it again", allowed=allowed)
     return plans.open_plan(
         kind=plan.kind, title=plan.title, actor=actor, origin=plan.origin, partner=plan.partner,
-        fitment_source=plan.fitment_source, planned_from=plan,
+        fitment_source=plan.fitment_source, format=plan.format, brands=plan.brands, planned_from=plan,
     )  # fmt: skip
 
 
@@ -56,7 +66,8 @@ def open_file(
     """
     if Path(name).suffix.lower() not in ENDINGS:
         raise files.Unreadable(
-            f"{Path(name).suffix or 'A file without an ending'} is not read here; send .csv, .xlsx or .jsonl."
+            f"{Path(name).suffix or 'A file without an ending'} is not read here; send .csv, .xlsx, .jsonl, or"
+            " ACES and PIES as .xml, .gz or .zip."
         )
     if len(content) > FILE_BYTES_MAX:
         raise files.Unreadable(f"The file is longer than {FILE_BYTES_MAX // 1_000_000} MB; send it in parts.")
@@ -66,11 +77,20 @@ def open_file(
     )  # fmt: skip
 
 
+def open_rows(*, rows: Iterable[files.Row], title: str, actor: Actor, origin: str) -> CatalogImport:
+    """Take rows of products in, to be planned by whoever works next, as if they came in a file of JSON lines."""
+    lines = "\n".join(json.dumps(row.values) for row in rows)
+    return plans.open_plan(
+        kind=CatalogImport.Kind.PRODUCTS, title=title, actor=actor, origin=origin, file_name="rows.jsonl",
+        file_content=lines.encode(),
+    )  # fmt: skip
+
+
 def rows_of(*, plan: CatalogImport) -> Iterator[files.Row]:
-    """The rows as they came, read anew page by page."""
-    last = 0
+    """The rows as they came, read anew page by page; what a plan adds to those of ACES and PIES said nothing."""
+    last, is_table = 0, plan.format == CatalogImport.Format.TABLE
     while page := list(plan.rows.filter(pk__gt=last).order_by("pk").values_list("pk", "number", "said")[:CHUNK_ROWS]):
-        yield from (files.Row(number, said) for _, number, said in page)
+        yield from (files.Row(number, said) for _, number, said in page if said or is_table)
         last = page[-1][0]
 
 
@@ -88,24 +108,60 @@ def work_on(*, plan: CatalogImport) -> CatalogImport:
     with actors.acting(actor):
         if plan.state == State.APPLYING:
             return plans.apply(plan=plan, actor=actor)
-        if plan.file_content is None:
+        if CatalogImport.objects.filter(pk=plan.pk, file_content=None).exists():
             return plans.work_out(plan=plan, rows=rows_of(plan=plan.planned_from or plan), actor=actor)
         return _plan_file(plan, actor)
+
+
+def plan_path(*, plan: CatalogImport, path: Path, actor: Actor, watched: Watched = iter) -> CatalogImport:
+    """Plan a file: ACES and PIES by their root, fitments by their columns, else products.
+
+    Who wants to see the rows pass gives `watched`. A file that cannot be read makes the plan `refused`, and says why. Raises as `plans.work_out` does.
+    """
+    try:
+        root = imports.root_of(path)
+        if root in BOOKS:
+            return _plan_book(plan, path, root, actor, watched)
+        encoding, assumed = files.guess_encoding(path)
+        is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), FitmentFile)
+    except (files.Unreadable, UnicodeError) as error:
+        return plans.work_out(plan=plan, rows=_unreadable(str(error)), actor=actor)
+    plan.notes = [assumed] if assumed else []
+    plan.kind = CatalogImport.Kind.FITMENTS if is_of_fitments else CatalogImport.Kind.PRODUCTS
+    plan.save(update_fields=["kind", "notes"])
+    return plans.work_out(plan=plan, rows=watched(files.rows(path, encoding=encoding)), actor=actor)
+
+
+def _plan_book(plan: CatalogImport, path: Path, root: str, actor: Actor, watched: Watched) -> CatalogImport:
+    plan.format, plan.kind, read = BOOKS[root]
+    book = read(path)
+    plan.brands = list(book.replaces.brands) if book.replaces else []
+    plan.fitment_source = aces_files.source_of(book) if plan.format == CatalogImport.Format.ACES else ""
+    plan.save(update_fields=["format", "kind", "brands", "fitment_source"])
+    return plans.work_out(plan=plan, rows=watched(_kept(book.records)), actor=actor)
+
+
+def _kept(found: Iterator[Record]) -> Iterator[files.Row]:
+    """The records as rows; those of an Item are one, under the line of the Item."""
+    for record, *others in pies_files.items(found):
+        kept = records.document(record)
+        if others:
+            kept["others"] = [records.document(other) for other in others]
+        yield files.Row(record.line, kept)
+
+
+def _unreadable(reason: str) -> Iterator[files.Row]:
+    raise files.Unreadable(reason)
+    yield
 
 
 def _plan_file(plan: CatalogImport, actor: Actor) -> CatalogImport:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"import{Path(plan.file_name).suffix.lower()}"
-        path.write_bytes(bytes(plan.file_content or b""))
-        encoding, assumed = files.guess_encoding(path)
-        plan.notes = [assumed] if assumed else []
-        try:
-            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), imports.FitmentFile)
-        except (files.Unreadable, UnicodeError):
-            is_of_fitments = False  # it is refused when it is read
-        plan.kind = CatalogImport.Kind.FITMENTS if is_of_fitments else CatalogImport.Kind.PRODUCTS
-        plan.save(update_fields=["kind", "notes"])
-        return plans.work_out(plan=plan, rows=files.rows(path, encoding=encoding), actor=actor)
+        with path.open("wb") as handle:
+            for piece in queries.import_content(plan_id=plan.pk):
+                handle.write(piece)
+        return plan_path(plan=plan, path=path, actor=actor)
 
 
 def fail(*, plan: CatalogImport, reason: str) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import batched
 from typing import Any, Protocol
 
-import psycopg.errors as pg
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from catalog import effects, queries
-from catalog.models import CatalogImport, CatalogImportRow, ProductType
-from catalog.operations import plan_checks, plan_fitments, plan_reading, plan_undoing
-from catalog.operations.identifiers import understood
+from catalog.models import CatalogImport, CatalogImportRow
+from catalog.operations import (
+    plan_aces,
+    plan_fitments,
+    plan_fitments_writing,
+    plan_moved,
+    plan_pies,
+    plan_prices,
+    plan_reading,
+    plan_terms,
+    plan_undoing,
+)
+from catalog.operations.plan_moved import PlanOutdated
 from catalog.operations.plan_products import Products
 from catalog.operations.plan_reading import Planned
 from catalog.operations.plan_writing import Writer
@@ -27,19 +35,9 @@ State = CatalogImport.State
 CHUNK_ROWS = 2_000
 """So many rows are in memory at once, and one transaction of the planning."""
 ROWS_MAX = 1_000_000
+COUNTED_ROWS = 500
 NOTES_MAX = 100
 NAMED_MAX = 20
-OVERTAKING = (pg.UniqueViolation, pg.ForeignKeyViolation, pg.CheckViolation)
-
-
-class PlanOutdated(Conflict):
-    """What the plan was made from has moved; nothing was changed. Plan it again.
-
-    Data: productIds, some of those that moved, and movedCount.
-    """
-
-    code = "plan_outdated"
-    title = "The plan is outdated"
 
 
 class PlanDiffers(Conflict):
@@ -57,7 +55,7 @@ class RowsForgotten(Conflict):
 
 
 class Reader(Protocol):
-    contradicted: set[str]
+    """Plans rows chunk by chunk, and at the end what only all of them together tell."""
 
     @property
     def report(self) -> loading.Report: ...
@@ -66,6 +64,19 @@ class Reader(Protocol):
     def ground(self) -> dict[str, Any]: ...
 
     def take(self, rows: Any) -> list[Planned]: ...
+
+    def finish(self, plan: CatalogImport) -> None: ...
+
+
+def _reader(plan: CatalogImport, actor: Actor) -> Reader:
+    supplier, source = plan.supplier, plan.fitment_source
+    if plan.format == CatalogImport.Format.ACES:
+        return plan_aces.Apps(actor=actor, supplier=supplier, source=source, brands=plan.brands)
+    if plan.format == CatalogImport.Format.PIES:
+        return plan_pies.Items(actor=actor, supplier=supplier)
+    if plan.kind == CatalogImport.Kind.FITMENTS:
+        return plan_fitments.Fitments(actor=actor, supplier=supplier, source=source)
+    return Products(actor=actor, supplier=supplier)
 
 
 def plan(
@@ -103,6 +114,8 @@ def open_plan(
     origin: str = CatalogImport.Origin.FILE,
     partner: Partner | None = None,
     fitment_source: str = "",
+    format: str = CatalogImport.Format.TABLE,
+    brands: Sequence[str] = (),
     planned_from: CatalogImport | None = None,
     file_name: str = "",
     file_content: bytes | None = None,
@@ -110,7 +123,8 @@ def open_plan(
     """Begin a plan; with a file it waits for whoever works next (`plan_work`)."""
     return CatalogImport.objects.create(
         kind=kind, title=title[:200], origin=origin, partner=supplier or partner, fitment_source=fitment_source,
-        actor=actor.label, planned_from=planned_from, file_name=file_name[:200], file_content=file_content,
+        format=format, brands=list(brands), actor=actor.label, planned_from=planned_from, file_name=file_name[:200],
+        file_content=file_content,
     )  # fmt: skip
 
 
@@ -119,12 +133,7 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
 
     See `plan`. Locks the import chunk by chunk. Raises IllegalStep (data: status) where it is planned already.
     """
-    reader: Reader = (
-        Products(actor=actor, supplier=plan.supplier)
-        if plan.kind == CatalogImport.Kind.PRODUCTS
-        else plan_fitments.Fitments(actor=actor, supplier=plan.supplier, source=plan.fitment_source)
-    )
-    digest = hashlib.sha256()
+    reader = _reader(plan, actor)
     with transaction.atomic():
         _at(plan, State.PLANNING)
         _delete_rows(plan)
@@ -135,9 +144,6 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
                 _at(plan, State.PLANNING)
                 planned = reader.take(chunk)
                 plan_reading.keep(plan_id=plan.pk, rows=planned)
-                for row in planned:
-                    said = (row.number, row.sku, str(row.outcome), row.after, row.base_version)
-                    digest.update(plan_reading.text_of(list(said)).encode())
                 save(plan=plan, row_count=plan.row_count + len(planned))
             if plan.row_count > ROWS_MAX:
                 raise files.Unreadable(f"There are more than {ROWS_MAX:,} rows; send the file in parts.")
@@ -145,14 +151,16 @@ def work_out(*, plan: CatalogImport, rows: Iterable[files.Row], actor: Actor) ->
         with transaction.atomic():
             _delete_rows(plan)
             return save(plan=plan, state=State.REFUSED, reason=str(error), file_content=None)
-    return _finish(plan, reader, digest.hexdigest())
+    if plan.row_count > COUNTED_ROWS:
+        # What is compared below joins rows that came just now; without knowing how many, each would be compared with each.
+        plan_reading.count_anew()
+    return _finish(plan, reader)
 
 
-def _finish(plan: CatalogImport, reader: Reader, plan_hash: str) -> CatalogImport:
+def _finish(plan: CatalogImport, reader: Reader) -> CatalogImport:
     with transaction.atomic():
         _at(plan, State.PLANNING)
-        if plan.kind == CatalogImport.Kind.PRODUCTS:
-            plan_checks.refuse_what_clashes(plan_id=plan.pk, contradicted=reader.contradicted)
+        reader.finish(plan)
         counts = queries.import_counts(plan_id=plan.pk)
         is_refused = sum(counts.values()) == counts["refused"]
         notes = [*plan.notes, *reader.report.notes[:NOTES_MAX]]
@@ -165,7 +173,8 @@ def _finish(plan: CatalogImport, reader: Reader, plan_hash: str) -> CatalogImpor
             reason=why,
             notes=notes,
             ground=reader.ground,
-            plan_hash=hashlib.sha256(f"{plan_hash} {sorted(counts.items())}".encode()).hexdigest(),
+            row_count=sum(counts.values()),
+            plan_hash=queries.import_hash(plan_id=plan.pk),
             effects=queries.import_effects(plan_id=plan.pk, felt=sorted(effects.FELT)),
             planned_at=timezone.now(),
             file_content=None,
@@ -216,17 +225,18 @@ def _apply(plan: CatalogImport, actor: Actor) -> CatalogImport:
         with transaction.atomic():
             ground = _write(locked, actor)
     except IntegrityError as error:
-        raise _overtaken(error) from error
+        raise plan_moved.overtaken(error=error) from error
     except PlanOutdated:
         raise
     except Problem as problem:
-        raise _outdated([str(problem.data.get("productId", ""))], 1, problem.detail) from problem
+        sku = str(problem.data.get("productId", ""))
+        raise plan_moved.outdated(skus=[sku], why=problem.detail) from problem
     outbox.record(
         "import.applied",
         subject=f"import/{locked.number}",
         payload={
             "importId": locked.number, "kind": "catalog", "title": locked.title, "created": locked.new_count,
-            "changed": locked.changed_count, "refused": locked.refused_count,
+            "changed": locked.changed_count, "refused": locked.refused_count, "dropped": locked.dropped_count,
         },
         actor=actor, at=timezone.now(), addressee_ids=[locked.partner_id],
     )  # fmt: skip
@@ -238,12 +248,13 @@ def _apply(plan: CatalogImport, actor: Actor) -> CatalogImport:
 def _write(plan: CatalogImport, actor: Actor) -> dict[str, Any]:
     writer = Writer(plan_id=plan.pk, number=plan.number, doc="after", actor=actor)
     if plan.kind == CatalogImport.Kind.FITMENTS:
-        moved = plan_fitments.write(plan_id=plan.pk, actor=actor, source=plan.fitment_source, say=writer.say)
+        moved = plan_fitments_writing.write(plan=plan, actor=actor, say=writer.say)
         if moved:
-            raise _outdated(moved[:NAMED_MAX], len(moved))
+            raise plan_moved.outdated(skus=moved)
         return dict(plan.ground)
     writer.say("looks whether anything moved")
-    _look_again(plan)
+    plan_terms.lock(plan=plan)
+    plan_moved.look_again(plan=plan)
     writer.say("writes products")
     missing = queries.import_new_types(plan_id=plan.pk)
     writer.register_types(missing)
@@ -255,60 +266,15 @@ def _write(plan: CatalogImport, actor: Actor) -> dict[str, Any]:
     writer.offers()
     writer.lists()
     writer.say("writes history")
-    writer.note_versions()
     writer.remember(outcome="new", type_="+")
     writer.remember(outcome="changed", type_="~")
     writer.remember_ids(ids=flagged, type_="~")
-    return {**plan.ground, "parents": flagged}
-
-
-LOCK = """
-    SELECT count(*) FROM (
-        SELECT id FROM catalog_variant
-         WHERE id IN (SELECT variant_id FROM catalog_catalogimportrow WHERE plan_id = %(plan)s AND outcome = 'changed')
-            OR sku IN (SELECT after->>'parent_sku' FROM catalog_catalogimportrow
-                        WHERE plan_id = %(plan)s AND outcome IN ('new', 'changed') AND after->>'parent_sku' <> '')
-         ORDER BY id FOR NO KEY UPDATE) locked
-"""
-MOVED = """
-    SELECT row.sku FROM catalog_catalogimportrow row
-      LEFT JOIN catalog_variant variant ON variant.sku = row.sku
-     WHERE row.plan_id = %(plan)s AND row.outcome IN ('new', 'changed', 'unchanged')
-       AND (variant.version IS DISTINCT FROM row.base_version AND NOT (row.outcome = 'unchanged' AND row.base_version IS NULL))
-    UNION
-    SELECT parent.sku FROM catalog_catalogimportrow row
-      JOIN catalog_variant parent ON parent.sku = row.after->>'parent_sku'
-     WHERE row.plan_id = %(plan)s AND row.outcome IN ('new', 'changed') AND row.after->>'parent_sku' <> ''
-       AND parent.version IS DISTINCT FROM row.parent_version
-"""
-
-
-def _look_again(plan: CatalogImport) -> None:
-    """Under the locks. Raises PlanOutdated."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, {"plan": plan.pk})
-        cursor.execute(MOVED, {"plan": plan.pk})
-        moved = sorted(sku for (sku,) in cursor.fetchall())
-    if moved:
-        raise _outdated(moved[:NAMED_MAX], len(moved))
-    _look_at_rules(plan.ground["types"])
-    if plan.supplier is not None:
-        ids = [pk for pk in plan.rows.filter(outcome="changed").values_list("variant_id", flat=True) if pk is not None]
-        shared = plan_reading.not_its_own(variant_ids=ids, supplier=plan.supplier)
-        rows = plan.rows.filter(outcome="changed", variant_id__in=shared)
-        if others := [row.sku for row in rows.iterator() if row.after.keys() - {"sources"}]:
-            raise _outdated(others[:NAMED_MAX], len(others))
-
-
-def _look_at_rules(planned: dict[str, Any]) -> None:
-    """A type nobody has registered has no schema and demands nothing. Raises PlanOutdated."""
-    schemas = queries.newest_schemas(planned)
-    by_batch = dict(ProductType.objects.filter(code__in=planned).values_list("code", "requires_batch"))
-    changed = [
-        code for code, rule in planned.items() if [schemas.version_of(code), by_batch.get(code, False)] != list(rule)
-    ]
-    if changed:
-        raise _outdated([], 0, f"The rules of {', '.join(changed[:NAMED_MAX])} changed since. Plan it again.")
+    opened = plan_prices.open_lists(currencies=plan.ground.get("lists", {}), actor=actor)
+    if others := plan_terms.moved(plan=plan, doc="before"):
+        raise plan_moved.outdated(skus=[sku for _, sku in others])
+    plan_terms.write(plan=plan, doc="after", writer=writer, actor=actor)
+    writer.note_versions()
+    return {**plan.ground, "parents": flagged, "opened": opened}
 
 
 def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> CatalogImport:
@@ -327,13 +293,11 @@ def undo(*, plan: CatalogImport, actor: Actor, is_forced: bool = False) -> Catal
         if locked.state != State.APPLIED:
             raise not_from(plan=locked, verb="undo it", allowed=["applied"])
         check_rows(plan=locked)
-        writer = Writer(plan_id=locked.pk, number=locked.number, doc="before", actor=actor)
         if locked.kind == CatalogImport.Kind.FITMENTS:
-            plan_fitments.take_back(plan_id=locked.pk, source=locked.fitment_source, is_forced=is_forced)
+            plan_fitments_writing.take_back(plan_id=locked.pk, source=locked.fitment_source, is_forced=is_forced)
         else:
-            plan_undoing.take_back(
-                plan_id=locked.pk, flagged=locked.ground.get("parents", []), writer=writer, is_forced=is_forced
-            )
+            writer = Writer(plan_id=locked.pk, number=locked.number, doc="before", actor=actor)
+            plan_undoing.take_back(plan=locked, writer=writer, actor=actor, is_forced=is_forced)
         return save(plan=locked, state=State.UNDONE, undone_at=timezone.now(), undone_by=actor.label)
 
 
@@ -370,25 +334,3 @@ def check_rows(*, plan: CatalogImport) -> None:
     if plan.forgotten_at is not None:
         said = f"The rows of {plan.number} were given up on {plan.forgotten_at:%Y-%m-%d}; send what it said again."
         raise RowsForgotten(said, forgottenAt=plan.forgotten_at.isoformat())
-
-
-def _outdated(skus: list[str], count: int, why: str = "") -> PlanOutdated:
-    said = (
-        why or f"{', '.join(skus)}{' …' if count > len(skus) else ''} changed since; nothing was done. Plan it again."
-    )
-    return PlanOutdated(said, productIds=[sku for sku in skus if sku], movedCount=count)
-
-
-def _overtaken(error: IntegrityError) -> PlanOutdated:
-    """Another product has taken a number or a place since; raises what cannot come of that."""
-    if not isinstance(error.__cause__, OVERTAKING):
-        raise error
-    name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
-    if name == "catalog_variant_sku_key":
-        return _outdated([], 1, "One of the new products is there by now. Plan it again.")
-    try:
-        problem = understood(error, field="")
-        why = problem.detail
-    except IntegrityError:
-        why = f"A rule of the database stands against it: {name.replace('_', ' ')}."
-    return _outdated([], 1, f"{why} Plan it again.")

@@ -65,7 +65,7 @@ def large_aces(bytes_min: int) -> Iterator[bytes]:
         piece = (
             f'<App action="A" id="{number}"><BaseVehicle id="{5000 + number % 3000}"/><SubModel id="{number % 40 + 1}"/>'
             f'<EngineBase id="{number % 500 + 1}"/><Qual id="12073"><param value="1.{number % 100}" uom="in"/>'
-            f"<text>with 1.75in Driveshaft Diameter</text></Qual><Note>{number % 300}mm front rotor</Note>"
+            f"<text>with 1.75in Driveshaft Diameter</text></Qual><Note>{number}mm front rotor</Note>"
             f'<Qty>{number % 3 + 1}</Qty><PartType id="1896"/><MfrLabel>Performance Rotor</MfrLabel>'
             f'<Position id="22"/><Part>BRK-{number % 9000}</Part></App>\n'
         ).encode()

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
+from catalog import tasks
 from catalog.admin import together
 from catalog.models import CatalogImport, ProductType, Variant
 from catalog.operations import imports, plans, products, types
@@ -199,3 +200,17 @@ def test_an_edit_is_planned_applied_and_taken_back_as_one(keeper, care):
     assert Variant.objects.get(sku="BOLT").brand == "Bolt"
     plans.undo(plan=plan, actor=make.TESTER)
     assert {row.sku: (row.brand, row.status, row.attributes) for row in Variant.objects.all()} == before
+
+
+def test_more_than_a_page_waits_for_are_planned_by_a_worker(keeper, care, monkeypatch):
+    monkeypatch.setattr(together, "WAITED_MAX", 2)
+    answer = edit(keeper, status="discontinued", clear=["spf"], **{"attr-finish": "dewy"})
+    plan = CatalogImport.objects.get()
+    assert answer["Location"] == reverse("admin:catalog_catalogimport_change", args=[plan.pk])
+    assert (plan.state, plan.origin, plan.row_count) == ("planning", "bulkEdit", 0)
+    tasks.work_on_imports()
+    plan.refresh_from_db()
+    assert (plan.state, plan.changed_count, plan.refused_count) == ("planned", 3, 0)
+    plans.apply(plan=plan, actor=make.TESTER)
+    edited = Variant.objects.filter(product_type="care").values_list("status", "attributes")
+    assert list(edited) == [("discontinued", {"finish": "dewy"})] * 3

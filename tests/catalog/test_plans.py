@@ -8,8 +8,8 @@ import pytest
 
 from catalog.models import CatalogImport, Fitment, Identifier, ProductType, SupplierItem, Variant
 from catalog.operations import fitments, plan_work, plans, products, types
+from catalog.operations.plan_moved import PlanOutdated
 from catalog.operations.plan_undoing import ImportMovedOn
-from catalog.operations.plans import PlanOutdated
 from partners.files import Row
 from partners.models import OutboxEvent
 from partners.problems import IllegalStep

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from catalog.models import Variant
-from catalog.operations import plans, products
-from catalog.operations.plans import PlanOutdated
+from catalog.operations import plan_moved, plans, products
+from catalog.operations.plan_moved import PlanOutdated
 from partners.files import Row
 from tests import make
 from tests.races import pauses
@@ -47,7 +47,7 @@ def test_a_change_at_any_moment_comes_before_the_plan_or_after_it(planned, step)
 def test_without_the_second_look_a_change_is_overwritten(planned, monkeypatch):
     """The negative control."""
     variant, plan = planned
-    monkeypatch.setattr(plans, "_look_again", lambda plan: None)
+    monkeypatch.setattr(plan_moved, "look_again", lambda *, plan: None)
     products.revise(variant=variant, fields={"name": "Sauce of the house"}, actor=make.TESTER)
     plans.apply(plan=plan, actor=make.TESTER)
     assert Variant.objects.get().name == "Hot sauce"

@@ -1,6 +1,7 @@
 """manage.py load_catalog: a file of products, or of fitments, becomes the catalog; also ACES and PIES."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from catalog.models import CatalogImport
-from catalog.operations import imports, plans
-from partners import actors, files, loading
+from catalog.operations import imports, plan_work, plans
+from partners import actors, loading
 from partners.actors import Actor
 from partners.load_command import LoadCommand
 from partners.problems import Problem
@@ -64,26 +65,19 @@ class Command(LoadCommand):
 
     def plan(self, path: Path, actor: Actor) -> None:
         """The summary and the number; rows that are refused, the first thousand of them."""
-        try:
-            encoding, assumed = files.guess_encoding(path)
-            is_of_fitments = isinstance(imports.loader_for(path, actor=actor, encoding=encoding), imports.FitmentFile)
-        except OSError as error:
-            raise CommandError(f"There is no file {path}.") from error
-        except files.Unreadable as error:
-            raise CommandError(str(error)) from error
-        with tqdm(files.rows(path, encoding=encoding), unit=" rows", disable=None) as rows:
-            plan = plans.plan(
-                rows=rows, kind="fitments" if is_of_fitments else "products", title=path.name, actor=actor
-            )
+        if not path.is_file():
+            raise CommandError(f"There is no file {path}.")
+        opened = plans.open_plan(kind="products", title=path.name, actor=actor)
+        watched = partial(tqdm, unit=" rows", disable=None)
+        plan = plan_work.plan_path(plan=opened, path=path, actor=actor, watched=watched)
+        if plan.state == CatalogImport.State.REFUSED and not plan.refused_count:
+            raise CommandError(f"{plan.number} is refused: {plan.reason}")
         for row in plan.rows.filter(outcome="refused").order_by("id")[:LISTED_MAX]:
             for field, why in row.reasons:
-                self.stderr.write(f"row {row.number}: {field}: {why}")
-        for note in [assumed, *plan.notes]:
-            if note:
-                self.stdout.write(note)
+                self.stderr.write(f"{plan.place} {row.number}: {field}: {why}")
+        for note in plan.notes:
+            self.stdout.write(note)
         if plan.effects:
             self.stdout.write(f"felt by stock and orders: {json.dumps(plan.effects)}")
-        self.stdout.write(
-            f"{plan.number} is {plan.get_state_display().lower()}: new {plan.new_count}, changed {plan.changed_count},"
-            f" unchanged {plan.unchanged_count}, refused {plan.refused_count}"
-        )
+        counts = ", ".join(f"{name} {count}" for name, count in plan.counts.items() if count or name != "dropped")
+        self.stdout.write(f"{plan.number} is {plan.get_state_display().lower()}: {counts}")

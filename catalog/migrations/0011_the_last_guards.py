@@ -89,7 +89,7 @@ UNDO_NUMBERS = "DROP INDEX interchange_number_code;"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0009_found_by_every_number"),
+        ("catalog", "0010_aces_and_pies_are_planned"),
     ]
 
     operations = [
