@@ -19,8 +19,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from catalog.models import SupplierItem, Variant
-from orders.models import DeliveryPromise, Order, OrderLine
-from orders.operations import delivering, requesting
+from orders.models import DeliveryPromise, Order, OrderLine, RoutingDecision
+from orders.operations import delivering, requesting, sourcing
 from orders.operations.ticking import Ticks
 from partners import outbox
 from partners.actors import Actor
@@ -76,15 +76,17 @@ def place(
     requested_delivery_date: date | None = None,
     allow_split: bool = True,
     allow_backorder: bool = False,
+    channel: str = "",
 ) -> tuple[Order, bool]:
     """Take an order and promise its stock in the same transaction. Returns (order, whether it is new).
 
-    `placed_by` is the channel that orders for the partner. With `reservation` the order takes that promise
-    over; otherwise stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits.
-    With `promised` that delivery promise is claimed, and lines it sends from one warehouse are reserved there.
-    Placed again with the same reference and content, it answers the order already there. Raises
-    InsufficientStock (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the
-    reservation is not theirs, is another order's or does not cover the lines, and what `delivering.claim` raises.
+    `placed_by` is the channel that orders for the partner, `channel` the word for where it was sold. With
+    `reservation` the order takes that promise over where it lies; otherwise it is routed (see `sourcing`) and its
+    stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits. With `promised` that
+    delivery promise is claimed, and lines it sends from one warehouse are reserved there. Placed again with the same
+    reference and content, it answers the order already there. Raises InsufficientStock and TooManyShipments
+    (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the reservation is not theirs, is
+    another order's, lies in too many warehouses or does not cover the lines, and what `delivering.claim` raises.
     """
     order = Order(
         partner=partner,
@@ -95,9 +97,11 @@ def place(
         requested_delivery_date=requested_delivery_date,
         allow_split=allow_split,
         allow_backorder=allow_backorder,
+        channel=channel,
         created_at=at,
     )
     order.fingerprint = _fingerprint(order, asked, reservation, promised)
+    order.channel = channel or (reservation.channel if reservation else "")
     if earlier := _claim_reference(order):
         return earlier, False
     if promised is not None:
@@ -244,6 +248,7 @@ def _promise(
     *,
     actor: Actor,
     at: datetime,
+    cause: RoutingDecision.Cause = RoutingDecision.Cause.PLACED,
 ) -> list[ReservationLine | None]:
     """Put a promise behind the order; answer its line for each line asked (null where all of it waits)."""
     if reservation is not None:
@@ -251,7 +256,7 @@ def _promise(
     else:
         places = delivering.places(promised=promised) if promised else {}
         try:
-            kept, lines = _reserve(order, asked, places, actor=actor, at=at)
+            kept, lines = _reserve(order, asked, places, cause=cause, actor=actor, at=at)
         except InsufficientStock:
             if not order.allow_backorder:
                 raise
@@ -264,25 +269,36 @@ def _promise(
 
 
 def _reserve(
-    order: Order, asked: Sequence[Asked], places: dict[tuple[str, int], str], *, actor: Actor, at: datetime
+    order: Order,
+    asked: Sequence[Asked],
+    places: dict[tuple[str, int], str],
+    *,
+    cause: RoutingDecision.Cause,
+    actor: Actor,
+    at: datetime,
 ) -> tuple[Reservation, list[ReservationLine]]:
-    """From the warehouses named for (product, quantity), or wherever it is."""
-    kept, _ = reservations.reserve(
-        reference=f"order:{order.number}",
-        wanted=[
-            Wanted(
-                variant=line.variant,
-                quantity=line.quantity,
-                warehouse_code=places.get((line.variant.sku, line.quantity), ""),
-            )
-            for line in asked
-        ],
-        partner=order.partner,
-        seconds=None,
-        is_all_or_nothing=not order.allow_backorder,
-        actor=actor,
-        at=at,
-    )
+    """From the warehouses named for (product, quantity), or wherever its routing says."""
+    router = sourcing.router_for(order=order, at=at)
+    with sourcing.within_limit(router):
+        kept, _ = reservations.reserve(
+            reference=f"order:{order.number}",
+            wanted=[
+                Wanted(
+                    variant=line.variant,
+                    quantity=line.quantity,
+                    warehouse_code=places.get((line.variant.sku, line.quantity), ""),
+                )
+                for line in asked
+            ],
+            partner=order.partner,
+            channel=order.channel,
+            seconds=None,
+            is_all_or_nothing=not order.allow_backorder,
+            choose=router,
+            actor=actor,
+            at=at,
+        )
+    sourcing.keep_why(order=order, router=router, cause=cause, at=at)
     return kept, list(kept.lines.filter(kit_line=None).order_by("id"))
 
 
@@ -293,7 +309,7 @@ def promise_anew(*, order: Order, actor: Actor, at: datetime) -> int:
     """
     lines = list(order.lines.filter(quantity__gt=0).select_related("variant").order_by("id"))
     asked = [Asked(line_id=line.line_id, variant=line.variant, quantity=line.quantity) for line in lines]
-    found = _promise(order, asked, None, None, actor=actor, at=at)
+    found = _promise(order, asked, None, None, actor=actor, at=at, cause=RoutingDecision.Cause.WAITED)
     if order.reservation is None:
         return 0
     for line, kept in zip(lines, found, strict=True):
@@ -323,6 +339,7 @@ def _take_over(
         matched.append(found)
     if left:
         raise InvalidInput.at("reservationId", "It holds lines that are not in the order.")
+    sourcing.check_limit(order=order, reservation=held)
     kept_lines = [part for line in matched for part in (line.components.all() or [line])]
     is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in kept_lines)
     if not is_whole and not order.allow_backorder:
@@ -349,5 +366,6 @@ def _fingerprint(
         order.allow_backorder,
         str(reservation.public_id) if reservation else None,
         *([str(promised.public_id)] if promised else []),
+        *([{"channel": order.channel}] if order.channel else []),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, Sum
 
-from orders.models import FulfilmentItem, FulfilmentRequest, Order, Stamp
+from orders.models import FulfilmentItem, FulfilmentRequest, Order, RoutingDecision, Stamp
 from orders.operations import waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
@@ -82,8 +82,8 @@ def reject(
 ) -> FulfilmentRequest:
     """The warehouse cannot fulfil it, all that is open of it or so many `units` by order line.
 
-    What was promised there is free again and kept elsewhere, as far as it is there, never again in a warehouse that
-    refused this order; the rest waits. What could not be found is counted: a blind count of the products is opened.
+    What was promised there is free again and routed anew, as the order was, never again to a warehouse that refused
+    this order; the rest waits. What could not be found is counted: a blind count of the products is opened.
     Raises IllegalStep once nothing of it is open, and InvalidInput for more than is open.
     """
     order, locked = _lock(request)
@@ -105,7 +105,7 @@ def reject(
     for line_id, count in refused.items():
         _fail(items[line_id], count, Failure(failure), ticks)
     _conclude([items[line_id] for line_id in refused])
-    waiting.keep(order=order, actor=actor, at=at)
+    waiting.keep(order=order, cause=RoutingDecision.Cause.REJECTED, actor=actor, at=at)
     follow(order=order, ticks=ticks)
     Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
     if failure == Failure.NOT_FOUND:
@@ -176,7 +176,9 @@ def _open_items(order: Order) -> list[FulfilmentItem]:
 
 
 def _assign(order: Order, warehouse_id: int, rows: Sequence[FulfilmentItem], ticks: Ticks) -> None:
-    request = FulfilmentRequest(order=order, warehouse=Warehouse.objects.get(pk=warehouse_id), assigned_at=ticks.at)
+    warehouse = Warehouse.objects.get(pk=warehouse_id)
+    why = RoutingDecision.objects.filter(order=order, chosen__contains=[warehouse.code]).first()
+    request = FulfilmentRequest(order=order, warehouse=warehouse, routing=why, assigned_at=ticks.at)
     request._change_reason = "request assigned"  # type: ignore[attr-defined]  # read by the history
     request.save()
     for row in rows:
