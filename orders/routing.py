@@ -15,14 +15,13 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
+from orders.splits import Limits, Market, free_of, wanted_of
 from stock import allocation
 from stock.allocation import Candidate, Demand, Plan
 
 FULL = 1000
 HALF_KM, HALF_MINUTES, HALF_DAYS = 500, 24 * 60, 30
 """Where a term has half its points: so far away, leaving so much later, expiring so much later than the first."""
-FIGURES_MAX = 400_000
-"""Of free stock, looked at for one order while its levels are locked; the sets worth most are looked at first."""
 
 TERMS = ("inFull", "distance", "cutoff", "cost", "shelfLife", "balance", "preference")
 Points = Mapping[str, int]
@@ -93,8 +92,7 @@ class Question:
     candidates: Sequence[Candidate]
     policy: Policy
     sites: Mapping[str, Site] = field(default_factory=dict)
-    limits: Mapping[tuple[int, str], int] = field(default_factory=dict)
-    """As `allocation.allocate` takes them."""
+    limits: Limits = field(default_factory=dict)
     barred: Collection[str] = ()
     taking_part: Collection[str] = ()
 
@@ -131,7 +129,7 @@ class Answer:
     chosen: tuple[str, ...]
     ranked: tuple[Scored, ...]
     is_cut: bool
-    """More warehouses than may take part would have had more of it."""
+    """All of it is there, but in more warehouses than may take part."""
 
 
 def route(question: Question) -> Answer:
@@ -146,16 +144,15 @@ def route(question: Question) -> Answer:
     free = [row for row in question.candidates if row.available > 0 and row.warehouse_code not in question.barred]
     fresh = [row for row in free if not _is_spoiled(row, question.sites)]
     ranked = rank(replace(question, demands=demands, candidates=free))
-    market = _Market(question, demands, fresh)
-    codes = market.best(ranked)
+    worths = {row.code: row.worth for row in ranked}
+    rows, market = fresh, _market(question, demands, fresh)
+    codes = market.best(worths)
     if len(fresh) < len(free) and not market.is_whole(codes):
-        market = _Market(question, demands, free)
-        if (others := market.best(ranked)) and market.units(others) > market.units(codes):
-            codes, fresh = others, free
-    order = [row.code for row in ranked if row.code in market.base] + [
-        row.code for row in ranked if row.code in codes and row.code not in market.base
-    ]
-    offered = [row for row in fresh if row.warehouse_code in order]
+        everything = _market(question, demands, free)
+        if everything.units(others := everything.best(worths)) > market.units(codes):
+            rows, market, codes = free, everything, others
+    order = [code for code in worths if code in market.base] + [code for code in worths if code in codes]
+    offered = [row for row in rows if row.warehouse_code in order]
     plans = allocation.allocate(demands, offered, strategy=allocation.in_order(order), limits=question.limits)
     places = {row.level_id: row.warehouse_code for row in offered}
     used = {places[pick.level_id] for plan in plans for pick in plan.picks}
@@ -163,8 +160,15 @@ def route(question: Question) -> Answer:
         plans=plans,
         chosen=tuple(code for code in order if code in used),
         ranked=tuple(ranked),
-        is_cut=market.units(codes) < market.units({row.code for row in ranked}),
+        is_cut=not market.is_whole(codes) and market.is_whole(worths.keys()),
     )
+
+
+def _market(question: Question, demands: Sequence[Demand], rows: Sequence[Candidate]) -> Market:
+    return Market(
+        demands=demands, rows=rows, limits=question.limits, taking_part=question.taking_part,
+        warehouses_max=question.policy.warehouses_max,
+    )  # fmt: skip
 
 
 def rank(question: Question) -> list[Scored]:
@@ -188,8 +192,8 @@ def rank(question: Question) -> list[Scored]:
 
 def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
     """By warehouse and term: the points, and what they are for."""
-    wanted = _wanted(question.demands)
-    free = _free(question.candidates, wanted, question.limits)
+    wanted = wanted_of(question.demands)
+    free = free_of(question.candidates, wanted, question.limits)
     codes = sorted({code for units in free.values() for code in units})
     sites = {code: question.sites.get(code, Site(code=code)) for code in codes}
     in_all = sum(wanted.values())
@@ -258,156 +262,3 @@ def _preference(code: str, prefers: Sequence[str]) -> tuple[int, str]:
 def _is_spoiled(row: Candidate, sites: Mapping[str, Site]) -> bool:
     arrives_on = sites[row.warehouse_code].arrives_on if row.warehouse_code in sites else None
     return bool(arrives_on and row.expires_on and row.expires_on < arrives_on)
-
-
-def _wanted(demands: Iterable[Demand]) -> dict[int, int]:
-    wanted: dict[int, int] = defaultdict(int)
-    for demand in demands:
-        wanted[demand.variant_id] += demand.quantity
-    return dict(wanted)
-
-
-def _free(
-    candidates: Iterable[Candidate], wanted: Collection[int], limits: Mapping[tuple[int, str], int]
-) -> dict[int, dict[str, int]]:
-    """By product and warehouse, what may be picked."""
-    free: dict[int, dict[str, int]] = {variant_id: {} for variant_id in wanted}
-    for row in candidates:
-        if row.variant_id in free:
-            here = free[row.variant_id]
-            here[row.warehouse_code] = here.get(row.warehouse_code, 0) + row.available
-    return {
-        variant_id: {
-            code: units for code, had in here.items() if (units := min(had, limits.get((variant_id, code), had))) > 0
-        }
-        for variant_id, here in free.items()
-    }
-
-
-# -- Choosing
-
-
-class _Market:
-    """What the warehouses have together, product by product: the best set of them is looked for."""
-
-    def __init__(self, question: Question, demands: Sequence[Demand], rows: Sequence[Candidate]) -> None:
-        self.wanted = _wanted(demands)
-        self.free = _free(rows, self.wanted, question.limits)
-        self.pool = {variant_id: question.limits.get((variant_id, "")) for variant_id in self.wanted}
-        self.named: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for demand in demands:
-            if demand.warehouse_code:
-                self.named[demand.variant_id][demand.warehouse_code] += demand.quantity
-        named = {code for here in self.named.values() for code in here}
-        self.base = frozenset(question.taking_part) | named
-        """Those that take part whatever is chosen."""
-        self.places_left = max(0, question.policy.warehouses_max - len(self.base))
-
-    def units(self, codes: Collection[str]) -> int:
-        """How much of all that is wanted these, and the base, have."""
-        having = self.base | set(codes)
-        return sum(self._units_of(variant_id, having) for variant_id in self.wanted)
-
-    def is_whole(self, codes: Collection[str]) -> bool:
-        return self.units(codes) == sum(self.wanted.values())
-
-    def _units_of(self, variant_id: int, having: Collection[str]) -> int:
-        here, named = self.free[variant_id], self.named.get(variant_id, {})
-        kept = {code: min(units, here.get(code, 0)) for code, units in named.items()}
-        others = self.wanted[variant_id] - sum(named.values())
-        rest = sum(here.get(code, 0) - kept.get(code, 0) for code in having)
-        units = sum(kept.values()) + min(others, rest)
-        pool = self.pool[variant_id]
-        return units if pool is None else max(0, min(units, pool))
-
-    def best(self, ranked: Sequence[Scored]) -> tuple[str, ...]:
-        """The warehouses to be added to the base: most units, then fewest of them, then most worth, then codes."""
-        worths = {row.code: row.worth for row in ranked}
-        lacking = {
-            variant_id: self._units_of(variant_id, self.base | self.free[variant_id].keys())
-            - self._units_of(variant_id, self.base)
-            for variant_id in self.wanted
-        }
-        needed = [variant_id for variant_id, units in lacking.items() if units > 0]
-        gives = {
-            row.code: tuple(min(self.free[variant_id].get(row.code, 0), lacking[variant_id]) for variant_id in needed)
-            for row in ranked
-            if row.code not in self.base
-        }
-        search = _Search(
-            goal=tuple(lacking[variant_id] for variant_id in needed),
-            gives=_worth_trying([row.code for row in ranked if any(gives.get(row.code, ()))], gives, self.places_left),
-            worths=worths,
-        )
-        return search.best(self.places_left)
-
-
-def _worth_trying(
-    codes: Sequence[str], gives: Mapping[str, tuple[int, ...]], most: int
-) -> list[tuple[str, tuple[int, ...]]]:
-    """The warehouses of which an answer can be made: one that as many better ones as may take part can each stand in
-    for is in none of them."""
-    kept: list[tuple[str, tuple[int, ...]]] = []
-    for code in codes:
-        mine = gives[code]
-        stand_ins = sum(all(a >= b for a, b in zip(other, mine, strict=True)) for _, other in kept)
-        if stand_ins < most:
-            kept.append((code, mine))
-    return kept
-
-
-class _Search:
-    """Goes through the sets of warehouses, those worth most first, leaving out what cannot be better."""
-
-    def __init__(
-        self, *, goal: tuple[int, ...], gives: Sequence[tuple[str, tuple[int, ...]]], worths: Mapping[str, int]
-    ) -> None:
-        self.goal, self.gives = goal, gives
-        self.worths = [worths[code] for code, _ in gives]
-        self.left = FIGURES_MAX // max(1, len(goal))
-        # The most that any warehouse from this place on gives of each product.
-        self.most: list[tuple[int, ...]] = [(0,) * len(goal)]
-        for _, given in reversed(gives):
-            self.most.insert(0, tuple(max(pair) for pair in zip(given, self.most[0], strict=True)))
-        self.found: tuple[int, int, list[str]] = (0, 0, [])
-
-    def best(self, most: int) -> tuple[str, ...]:
-        answer: tuple[int, int, list[str]] = (0, 0, [])
-        for size in range(1, min(most, len(self.gives)) + 1):
-            # One warehouse more has to bring more units; among sets that do, worth decides.
-            self.found = (answer[0] + 1, 0, [])
-            self._add([], (0,) * len(self.goal), 0, 0, size)
-            if self.found[2]:
-                answer = self.found
-            if answer[0] == sum(self.goal):
-                break
-        return tuple(answer[2])
-
-    def _add(self, chosen: list[int], have: tuple[int, ...], worth: int, place: int, size: int) -> None:
-        """All sets of so many that begin with those chosen."""
-        if self.left <= 0:
-            return
-        self.left -= 1
-        if not size:
-            self._look(chosen, have, worth)
-            return
-        for following in range(place, len(self.gives) - size + 1):
-            units, more_worth = self._bound(have, following, size)
-            if (units, worth + more_worth) < self.found[:2]:
-                return  # those that follow give no more, and are worth no more
-            given = self.gives[following][1]
-            more = tuple(min(goal, had + units) for goal, had, units in zip(self.goal, have, given, strict=True))
-            self._add([*chosen, following], more, worth + self.worths[following], following + 1, size - 1)
-
-    def _bound(self, have: tuple[int, ...], place: int, size: int) -> tuple[int, int]:
-        """The most units in all, and the most worth on top, that so many more from this place on can bring."""
-        units = sum(
-            min(goal, had + size * most) for goal, had, most in zip(self.goal, have, self.most[place], strict=True)
-        )
-        return units, sum(self.worths[place : place + size])
-
-    def _look(self, chosen: Sequence[int], have: tuple[int, ...], worth: int) -> None:
-        units, codes = sum(have), sorted(self.gives[place][0] for place in chosen)
-        before = self.found
-        if (units, worth) > before[:2] or ((units, worth) == before[:2] and (codes < before[2] or not before[2])):
-            self.found = (units, worth, codes)
