@@ -135,7 +135,7 @@ class Answer:
 def route(question: Question) -> Answer:
     """The picks for an order: all of it where the warehouses allowed have it, else as much as they have.
 
-    What would be past its date on arrival is sent only where nothing else will do.
+    A warehouse whose goods would be past their date on arrival is asked only where the others have too little.
     """
     demands = [
         replace(demand, warehouse_code="") if demand.warehouse_code in question.barred else demand
@@ -146,12 +146,13 @@ def route(question: Question) -> Answer:
     ranked = rank(replace(question, demands=demands, candidates=free))
     worths = {row.code: row.worth for row in ranked}
     rows, market = fresh, _market(question, demands, fresh)
-    codes = market.best(worths)
+    codes = good = market.best(worths)
     if len(fresh) < len(free) and not market.is_whole(codes):
         everything = _market(question, demands, free)
         if everything.units(others := everything.best(worths)) > market.units(codes):
             rows, market, codes = free, everything, others
-    order = [code for code in worths if code in market.base] + [code for code in worths if code in codes]
+    order = [code for code in worths if code in market.base or code in codes]
+    order.sort(key=lambda code: (code not in market.base, code not in good))
     offered = [row for row in rows if row.warehouse_code in order]
     plans = allocation.allocate(demands, offered, strategy=allocation.in_order(order), limits=question.limits)
     places = {row.level_id: row.warehouse_code for row in offered}

@@ -81,7 +81,7 @@ def place(
     """Take an order and promise its stock in the same transaction. Returns (order, whether it is new).
 
     `placed_by` is the channel that orders for the partner, `channel` the word for where it was sold. With
-    `reservation` the order takes that promise over where it lies; otherwise it is routed (see `sourcing`) and its
+    `reservation` the order takes that promise over where it lies, gathered if that is too many places; otherwise it is routed (see `sourcing`) and its
     stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits. With `promised` that
     delivery promise is claimed, and lines it sends from one warehouse are reserved there. Placed again with the same
     reference and content, it answers the order already there. Raises InsufficientStock and TooManyShipments
@@ -339,13 +339,13 @@ def _take_over(
         matched.append(found)
     if left:
         raise InvalidInput.at("reservationId", "It holds lines that are not in the order.")
-    sourcing.check_limit(order=order, reservation=held)
     kept_lines = [part for line in matched for part in (line.components.all() or [line])]
     is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in kept_lines)
     if not is_whole and not order.allow_backorder:
         raise InvalidInput.at(
             "reservationId", "It does not hold all units of its lines; allow backorder, or reserve anew."
         )
+    sourcing.gather(order=order, reservation=held, actor=actor, at=at)
     return held, matched
 
 

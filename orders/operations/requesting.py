@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, RoutingDecision, Stamp
-from orders.operations import waiting
+from orders.operations import sourcing, waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput
@@ -99,7 +99,10 @@ def reject(
         if (kept := items[line_id].order_line.reservation_line)
     ]
     if order.reservation:
-        changing.give_back(reservation=order.reservation, less=less, actor=actor, at=at)
+        changing.give_back(
+            reservation=order.reservation, less=less, to_keep_anew=sourcing.variants_of(order.reservation),
+            actor=actor, at=at,
+        )  # fmt: skip
     ticks = Ticks(actor=actor, at=at)
     locked.note = note
     for line_id, count in refused.items():
@@ -142,7 +145,7 @@ def _promised(order: Order) -> Counter[Part]:
     kept = (
         Allocation.objects.filter(line__reservation=order.reservation_id, quantity__gt=F("consumed") + F("freed"))
         .values_list("line", "level__location__warehouse")
-        .annotate(units=Sum(waiting.OPEN))
+        .annotate(units=Sum(sourcing.OPEN))
         .order_by("line", "level__location__warehouse")
     )
     wanted: Counter[Part] = Counter()

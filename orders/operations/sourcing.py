@@ -1,7 +1,5 @@
 """An order is routed: what counts for it is read first, `routing` decides under the locks of the levels, and why is
-kept.
-
-Nothing here locks anything; the caller holds the order.
+kept. The caller holds the order.
 """
 
 from __future__ import annotations
@@ -13,18 +11,22 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 
 from orders import calendars, network, routing
 from orders.models import FulfilmentRequest, Order, RoutingDecision, RoutingPolicy, SendingCost
 from orders.models.routing import WEIGHTS
 from orders.network import Destination
 from orders.routing import Answer, Policy, Question, Scored, Site
+from partners.actors import Actor
 from partners.problems import InvalidInput, Problem
 from stock.allocation import Candidate, Demand, Plan
-from stock.models import Allocation, Reservation
+from stock.models import Allocation, Reservation, ReservationLine
+from stock.operations import changing
+from stock.operations.changing import Less, More
 from stock.operations.promising import InsufficientStock
 
+OPEN = F("quantity") - F("consumed") - F("freed")
 CONSIDERED_MAX = 20
 """Warehouses kept with a decision, besides those chosen: nobody reads of the fortieth best."""
 
@@ -146,13 +148,34 @@ def taking_part(order: Order) -> set[str]:
     return set(sent) | (_keeping(order.reservation) if order.reservation else set())
 
 
-def check_limit(*, order: Order, reservation: Reservation) -> None:
-    """Raises InvalidInput where a reservation that an order takes over lies in more warehouses than may send it."""
-    most = policy_for(order=order).warehouses_max
-    if (count := len(_keeping(reservation))) > most:
+def gather(*, order: Order, reservation: Reservation, actor: Actor, at: datetime) -> None:
+    """Route a reservation that an order takes over, where it lies in more warehouses than may send the order.
+
+    The caller holds both. Not a unit of it is lost: raises InvalidInput where it cannot be had from so few. Called
+    again it does nothing.
+    """
+    if len(_keeping(reservation)) <= policy_for(order=order).warehouses_max:
+        return
+    router = router_for(order=order, at=at)
+    rows = Allocation.objects.filter(line__reservation=reservation).values("line").annotate(units=Sum(OPEN))
+    units = dict(rows.filter(units__gt=0).order_by("line").values_list("line", "units"))
+    lines = ReservationLine.objects.in_bulk(units)
+    changing.give_back(
+        reservation=reservation, less=[Less(line=lines[pk], quantity=count) for pk, count in units.items()],
+        to_keep_anew=variants_of(reservation), actor=actor, at=at,
+    )  # fmt: skip
+    more = [More(line=lines[pk], quantity=count) for pk, count in units.items()]
+    if changing.keep_more(reservation=reservation, more=more, choose=router, actor=actor, at=at) != units:
+        most = router.policy.warehouses_max
         raise InvalidInput.at(
-            "reservationId", f"It holds goods in {count} warehouses, and {most} at most may send this order."
+            "reservationId", f"It holds what {most} {'warehouse has' if most == 1 else 'warehouses have'} not alone."
         )
+    keep_why(order=order, router=router, cause=RoutingDecision.Cause.PLACED, at=at)
+
+
+def variants_of(reservation: Reservation) -> set[int]:
+    """The variants (their ids) a reservation is about."""
+    return set(ReservationLine.objects.filter(reservation=reservation).values_list("variant", flat=True))
 
 
 def keep_why(*, order: Order, router: Router, cause: RoutingDecision.Cause, at: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 
-from django.db.models import F, Sum
+from django.db.models import Sum
 
 from orders.models import Order, RoutingDecision
 from orders.operations import sourcing
@@ -14,8 +14,6 @@ from stock.models import Allocation, ReservationLine
 from stock.operations import changing
 from stock.operations.changing import More
 
-OPEN = F("quantity") - F("consumed") - F("freed")
-
 
 def balance(order: Order) -> dict[ReservationLine, int]:
     """By line that holds units itself (a kit's: its components): how many are to be promised yet, below zero how
@@ -23,7 +21,7 @@ def balance(order: Order) -> dict[ReservationLine, int]:
     kept = dict(
         Allocation.objects.filter(line__reservation=order.reservation_id)
         .values("line")
-        .annotate(units=Sum(OPEN))
+        .annotate(units=Sum(sourcing.OPEN))
         .values_list("line", "units")
     )
     leaves = {row.pk: row for row in ReservationLine.objects.filter(reservation=order.reservation_id).order_by("id")}

@@ -7,7 +7,7 @@ that change, by id.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -117,16 +117,22 @@ class Less:
 
 
 @transaction.atomic
-def give_back(*, reservation: Reservation, less: Sequence[Less], actor: Actor, at: datetime) -> dict[int, int]:
+def give_back(
+    *, reservation: Reservation, less: Sequence[Less], actor: Actor, at: datetime, to_keep_anew: Collection[int] = ()
+) -> dict[int, int]:
     """Free exactly units this promise holds, the last kept first; what left the building is never given back.
 
     Returns the units freed, by the line's id; less than asked where less is held. The promise ends when nothing is
     left of it only if the caller says so. A promise that has ended holds nothing, so nothing is freed.
+
+    Who then keeps more says of which variants (their ids): all their levels are locked here, in one go. Two who move
+    promises from each other's warehouses would else wait for one another.
     """
     locked = Reservation.objects.lock().get(pk=reservation.pk)
     if locked.state != Reservation.State.OPEN:
         return {}
-    kept = reservations.open_allocations([locked])
+    held = ledger.lock_variants(to_keep_anew).keys() if to_keep_anew else ()
+    kept = reservations.open_allocations([locked], held=held)
     wanted = [part for one in less for part in _leaves(one)]
     codes = dict(
         Allocation.objects.filter(pk__in=[row.pk for row in kept]).values_list("pk", "level__location__warehouse__code")
