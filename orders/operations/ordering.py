@@ -20,12 +20,12 @@ from django.db.models import Q
 
 from catalog.models import SupplierItem, Variant
 from orders.models import DeliveryPromise, Order, OrderLine, RoutingDecision
-from orders.operations import delivering, requesting, sourcing
+from orders.operations import delivering, requesting, sourcing, takeovers
 from orders.operations.ticking import Ticks
 from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
-from partners.problems import Conflict, IllegalStep, InvalidInput
+from partners.problems import Conflict, IllegalStep
 from stock.models import Allocation, Reservation, ReservationLine, Warehouse
 from stock.operations import reservations
 from stock.operations.promising import InsufficientStock, Wanted
@@ -252,7 +252,8 @@ def _promise(
 ) -> list[ReservationLine | None]:
     """Put a promise behind the order; answer its line for each line asked (null where all of it waits)."""
     if reservation is not None:
-        kept, lines = _take_over(order, asked, reservation, actor=actor, at=at)
+        wanted = [Wanted(variant=line.variant, quantity=line.quantity) for line in asked]
+        kept, lines = takeovers.take_over(order=order, wanted=wanted, reservation=reservation, actor=actor, at=at)
     else:
         places = delivering.places(promised=promised) if promised else {}
         try:
@@ -316,37 +317,6 @@ def promise_anew(*, order: Order, actor: Actor, at: datetime) -> int:
         line.reservation_line = kept
     OrderLine.objects.bulk_update(lines, ["reservation_line"])
     return sum(row.open_quantity for row in Allocation.objects.filter(line__reservation=order.reservation))
-
-
-def _take_over(
-    order: Order, asked: Sequence[Asked], reservation: Reservation, *, actor: Actor, at: datetime
-) -> tuple[Reservation, list[ReservationLine]]:
-    """The promise, and its line for each line asked. Two orders cannot take one: its lock is held from here on."""
-    if reservation.partner_id not in {order.partner_id, order.placed_by_id} - {None}:
-        raise InvalidInput.at("reservationId", "It is somebody else's reservation.")
-    held = reservations.hold_for_order(reservation=reservation, actor=actor, at=at)
-    if Order.objects.filter(reservation=held).exists():
-        raise InvalidInput.at("reservationId", "Another order has taken this reservation over.")
-    asked_for = held.lines.filter(kit_line=None).prefetch_related("allocations", "components__allocations")
-    left = list(asked_for.order_by("id"))
-    matched = []
-    for line in asked:
-        same = (row for row in left if (row.variant_id, row.quantity) == (line.variant.pk, line.quantity))
-        found = next(same, None)
-        if found is None:
-            raise InvalidInput.at("reservationId", f"It does not hold {line.quantity} of {line.variant.sku} in a line.")
-        left.remove(found)
-        matched.append(found)
-    if left:
-        raise InvalidInput.at("reservationId", "It holds lines that are not in the order.")
-    kept_lines = [part for line in matched for part in (line.components.all() or [line])]
-    is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in kept_lines)
-    if not is_whole and not order.allow_backorder:
-        raise InvalidInput.at(
-            "reservationId", "It does not hold all units of its lines; allow backorder, or reserve anew."
-        )
-    sourcing.gather(order=order, reservation=held, actor=actor, at=at)
-    return held, matched
 
 
 def _fingerprint(

@@ -11,19 +11,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q
 
 from orders import calendars, network, routing
 from orders.models import FulfilmentRequest, Order, RoutingDecision, RoutingPolicy, SendingCost
 from orders.models.routing import WEIGHTS
 from orders.network import Destination
 from orders.routing import Answer, Policy, Question, Scored, Site
-from partners.actors import Actor
-from partners.problems import InvalidInput, Problem
+from partners.problems import Problem
 from stock.allocation import Candidate, Demand, Plan
 from stock.models import Allocation, Reservation, ReservationLine
-from stock.operations import changing
-from stock.operations.changing import Less, More
 from stock.operations.promising import InsufficientStock
 
 OPEN = F("quantity") - F("consumed") - F("freed")
@@ -145,32 +142,13 @@ def refused_by(order: Order) -> set[str]:
 def taking_part(order: Order) -> set[str]:
     """The warehouses that keep goods for an order, or have sent some. Two queries."""
     sent = order.shipments.values_list("warehouse__code", flat=True)
-    return set(sent) | (_keeping(order.reservation) if order.reservation else set())
+    return set(sent) | (keeping(order.reservation) if order.reservation else set())
 
 
-def gather(*, order: Order, reservation: Reservation, actor: Actor, at: datetime) -> None:
-    """Route a reservation that an order takes over, where it lies in more warehouses than may send the order.
-
-    The caller holds both. Not a unit of it is lost: raises InvalidInput where it cannot be had from so few. Called
-    again it does nothing.
-    """
-    if len(_keeping(reservation)) <= policy_for(order=order).warehouses_max:
-        return
-    router = router_for(order=order, at=at)
-    rows = Allocation.objects.filter(line__reservation=reservation).values("line").annotate(units=Sum(OPEN))
-    units = dict(rows.filter(units__gt=0).order_by("line").values_list("line", "units"))
-    lines = ReservationLine.objects.in_bulk(units)
-    changing.give_back(
-        reservation=reservation, less=[Less(line=lines[pk], quantity=count) for pk, count in units.items()],
-        to_keep_anew=variants_of(reservation), actor=actor, at=at,
-    )  # fmt: skip
-    more = [More(line=lines[pk], quantity=count) for pk, count in units.items()]
-    if changing.keep_more(reservation=reservation, more=more, choose=router, actor=actor, at=at) != units:
-        most = router.policy.warehouses_max
-        raise InvalidInput.at(
-            "reservationId", f"It holds what {most} {'warehouse has' if most == 1 else 'warehouses have'} not alone."
-        )
-    keep_why(order=order, router=router, cause=RoutingDecision.Cause.PLACED, at=at)
+def keeping(reservation: Reservation) -> set[str]:
+    """The warehouses that keep goods for a reservation. One query."""
+    kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
+    return set(kept.values_list("level__location__warehouse__code", flat=True))
 
 
 def variants_of(reservation: Reservation) -> set[int]:
@@ -197,11 +175,6 @@ def keep_why(*, order: Order, router: Router, cause: RoutingDecision.Cause, at: 
         ],
         at=at,
     )
-
-
-def _keeping(reservation: Reservation) -> set[str]:
-    kept = Allocation.objects.filter(line__reservation=reservation, quantity__gt=F("consumed") + F("freed"))
-    return set(kept.values_list("level__location__warehouse__code", flat=True))
 
 
 def _policy(row: RoutingPolicy) -> Policy:
