@@ -9,6 +9,18 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+GUARD = """
+CREATE TRIGGER routingdecision_is_never_changed BEFORE UPDATE OR DELETE ON orders_routingdecision
+    FOR EACH ROW EXECUTE FUNCTION backstock_refuse('why an order was routed so stays as it was');
+CREATE TRIGGER routingdecision_is_never_truncated BEFORE TRUNCATE ON orders_routingdecision
+    FOR EACH STATEMENT EXECUTE FUNCTION backstock_refuse('why an order was routed so stays as it was');
+"""
+UNDO = """
+DROP TRIGGER routingdecision_is_never_truncated ON orders_routingdecision;
+DROP TRIGGER routingdecision_is_never_changed ON orders_routingdecision;
+"""
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -191,4 +203,5 @@ class Migration(migrations.Migration):
             model_name='sendingcost',
             constraint=models.CheckConstraint(condition=models.Q(('per_100_km__gte', 0), ('per_parcel__gte', 0), ('per_unit__gte', 0)), name='sending_cost_not_negative'),
         ),
+        migrations.RunSQL(GUARD, UNDO),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -59,6 +60,13 @@ def test_an_order_is_sent_from_the_warehouse_nearest_to_its_postal_code(buyer):
     facts = {row["warehouseLocation"]: {term["term"]: term["fact"] for term in row["terms"]} for row in why}
     assert facts["W-NASHVILLE"]["distance"] == "316 km"
     assert list(facts) == ["W-NASHVILLE", "W-SEATTLE", "W-TOKYO"]
+
+
+def test_why_it_was_decided_so_is_never_written_over(buyer):
+    buyer.post("/orders", order_of(3, shipTo=MEMPHIS))
+    with pytest.raises(DatabaseError, match="stays as it was"), transaction.atomic():
+        RoutingDecision.objects.update(chosen=["W-TOKYO"])
+    assert RoutingDecision.objects.get().chosen == ["W-NASHVILLE"]
 
 
 def test_what_it_costs_to_send_counts_as_staff_say(buyer, land):
