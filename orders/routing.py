@@ -67,7 +67,7 @@ class Site:
     distance_km: int | None = None
     leaves_in_minutes: int | None = None
     arrives_on: date | None = None
-    parcel_cost: Decimal = Decimal(0)
+    parcel_cost: Decimal | None = None
     unit_cost: Decimal = Decimal(0)
 
 
@@ -198,7 +198,9 @@ def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
     codes = sorted({code for units in free.values() for code in units})
     sites = {code: question.sites.get(code, Site(code=code)) for code in codes}
     in_all = sum(wanted.values())
-    costs = {code: site.parcel_cost + site.unit_cost * in_all for code, site in sites.items()}
+    costs = {
+        code: site.parcel_cost + site.unit_cost * in_all for code, site in sites.items() if site.parcel_cost is not None
+    }
     soonest = _soonest(question.candidates, question.sites)
     found: dict[str, dict[str, tuple[int, str]]] = {}
     for code, site in sites.items():
@@ -207,7 +209,7 @@ def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
             "inFull": (FULL * here // in_all, f"{here} of {in_all} units"),
             "distance": _halved(site.distance_km, HALF_KM, "km", "no place on the map"),
             "cutoff": _halved(site.leaves_in_minutes, HALF_MINUTES, "minutes until it leaves", "no service goes there"),
-            "cost": (_share(min(costs.values()), costs[code]), f"{costs[code]:.2f}"),
+            "cost": _cost(costs.get(code), costs.values()),
             "shelfLife": _shelf_life(code, soonest),
             "balance": _balance(code, free, wanted),
             "preference": _preference(code, question.policy.prefers),
@@ -219,8 +221,12 @@ def _halved(amount: int | None, half: int, unit: str, unknown: str) -> tuple[int
     return (0, unknown) if amount is None else (FULL * half // (half + max(0, amount)), f"{amount} {unit}")
 
 
-def _share(least: Decimal, cost: Decimal) -> int:
-    return FULL if cost <= least else int(FULL * least / cost)
+def _cost(cost: Decimal | None, costs: Iterable[Decimal]) -> tuple[int, str]:
+    """The cheapest has all points, one that is twice as dear half of them."""
+    if cost is None:
+        return 0, "not known"
+    least = min(costs)
+    return FULL if cost <= least else int(FULL * least / cost), f"{cost:.2f}"
 
 
 def _soonest(candidates: Iterable[Candidate], sites: Mapping[str, Site]) -> dict[int, dict[str, date]]:

@@ -68,7 +68,7 @@ def questions(draw) -> Question:
             code=code,
             distance_km=draw(st.sampled_from([None, 10, 500, 4_000])),
             leaves_in_minutes=draw(st.sampled_from([None, 60, 2_000])),
-            parcel_cost=Decimal(draw(st.sampled_from(["0", "4.5", "9"]))),
+            parcel_cost=draw(st.sampled_from([None, Decimal(0), Decimal("4.5"), Decimal(9)])),
         )
         for code in codes
     ]
@@ -229,6 +229,12 @@ def test_the_weights_decide_and_twins_go_by_code():
     assert routing.route(ask([want(5)], shelves, [near, soon], weights={"distance": 2, "cutoff": 1})).chosen == ("B",)
     assert routing.route(ask([want(5)], shelves, [near, soon], weights={"distance": 1, "cutoff": 2})).chosen == ("A",)
     assert routing.route(ask([want(5)], shelves)).chosen == ("A",)
+
+
+def test_a_warehouse_no_service_leaves_is_not_the_cheapest():
+    shelves = [shelf(1, "A", 5), shelf(2, "B", 5)]
+    answer = routing.route(ask([want(5)], shelves, [Site(code="B", parcel_cost=Decimal(9))], strategy="cheapest"))
+    assert answer.chosen == ("B",)
 
 
 def test_one_that_has_all_is_better_than_two_that_are_nearer():
