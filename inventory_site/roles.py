@@ -26,6 +26,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "workinghours",
         "calendarday",
         "pickup",
+        "sendingcost",
     ),
     "Merchandising": (
         "variant",
@@ -44,6 +45,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "kitcomponent",
         "partner",
         "promiserule",
+        "routingpolicy",
         "ownergrant",
         "purchaseorder",
         "supplierterms",

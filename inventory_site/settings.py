@@ -358,11 +358,14 @@ UNFOLD = {
             menu(
                 "Orders",
                 ("Orders", "receipt_long", "orders_order"),
+                ("Fulfilment requests", "assignment", "orders_fulfilmentrequest"),
                 ("Shipments", "local_shipping", "orders_shipment"),
                 ("Returns", "assignment_return", "orders_return"),
                 ("Carrier services", "conveyor_belt", "orders_carrierservice"),
                 ("Shipping calendars", "calendar_month", "orders_shippingcalendar"),
                 ("Pickups", "schedule", "orders_pickup"),
+                ("Routing policies", "alt_route", "orders_routingpolicy"),
+                ("Sending costs", "payments", "orders_sendingcost"),
                 ("Delivery promises", "verified", "orders_deliverypromise"),
             ),
             menu(

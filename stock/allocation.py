@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +93,22 @@ def nearest(distances_km: Mapping[str, float]) -> Strategy:
 
 
 # -- Deciding
+
+
+class Chooser(Protocol):
+    """Whoever decides, under the locks of the levels, from where demands are filled: `allocate`, or a floor above.
+
+    Pure; a plan for each demand, in their order, within what is free, less what is `taken`, and within the limits.
+    """
+
+    def __call__(
+        self,
+        demands: Sequence[Demand],
+        candidates: Iterable[Candidate],
+        *,
+        limits: Mapping[tuple[int, str], int] | None = None,
+        taken: Mapping[int, int] | None = None,
+    ) -> list[Plan]: ...
 
 
 def allocate(

@@ -11,7 +11,8 @@ from django.utils.text import capfirst
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
-from orders.admin import purchasing, receipts
+from orders.admin import purchasing, receipts, routing
+from orders.admin.routing import DECISIONS_MAX, ExplainedAdmin
 from orders.models import (
     CalendarDay,
     CarrierService,
@@ -41,7 +42,7 @@ from partners.admin import (
     run_each,
 )
 
-__all__ = ["OrderAdmin", "ReturnAdmin", "ShipmentAdmin", "purchasing", "receipts"]
+__all__ = ["OrderAdmin", "ReturnAdmin", "ShipmentAdmin", "purchasing", "receipts", "routing"]
 
 COLOURS = {
     "pending": "warning",
@@ -97,7 +98,7 @@ class ReturnLineInline(LinesInline):
 
 
 @admin.register(Order)
-class OrderAdmin(StatusAdmin):
+class OrderAdmin(StatusAdmin, ExplainedAdmin):
     list_display = ("number", "partner", "external_reference", "type", "state", "created_at")
     list_select_related = ("partner",)
     list_filter = ("status", "type")
@@ -106,7 +107,7 @@ class OrderAdmin(StatusAdmin):
     fields = (
         ("number", "status"),
         ("partner", "external_reference"),
-        ("type", "requested_delivery_date"),
+        ("type", "channel", "requested_delivery_date"),
         ("allow_split", "allow_backorder"),
         "ship_to",
         ("reservation", "created_at"),
@@ -114,6 +115,9 @@ class OrderAdmin(StatusAdmin):
     inlines = (OrderLineInline,)
     actions = ("confirm", "pack", "cancel")
     actions_detail = ("confirm_this", "pack_this", "cancel_this")
+
+    def decisions(self, document: Order) -> Any:
+        return document.routing_decisions.all()[:DECISIONS_MAX]
 
     @admin.action(description="Confirm", permissions=["step"])
     def confirm(self, request: HttpRequest, queryset: Any) -> None:

@@ -71,7 +71,13 @@ class OrderFields(serializers.Serializer[Any]):
     requestedDeliveryDate = serializers.DateField(
         source="requested_delivery_date", required=False, allow_null=True, default=None
     )
-    allowSplit = serializers.BooleanField(source="allow_split", required=False, default=True)
+    channel = Text(
+        max_length=40, required=False, default="", allow_blank=True,
+        help_text="Where it was sold, like web: its rules and its routing count. Else that of the reservation.",
+    )  # fmt: skip
+    allowSplit = serializers.BooleanField(
+        source="allow_split", required=False, default=True, help_text="Else one warehouse sends all of it."
+    )
     allowBackorder = serializers.BooleanField(source="allow_backorder", required=False, default=False)
     lines = OrderLineFields(many=True, allow_empty=False, max_length=LINES_MAX)
 
@@ -144,6 +150,7 @@ class OrderSerializer(serializers.Serializer[Order]):
     requestedDeliveryDate = serializers.DateField(source="requested_delivery_date", allow_null=True)
     promiseId = serializers.UUIDField(source="delivery_promise.public_id", default=None, allow_null=True)
     promiseDate = serializers.DateField(source="delivery_promise.promise_date", default=None, allow_null=True)
+    channel = serializers.CharField(help_text="Empty where none was named.")
     allowSplit = serializers.BooleanField(source="allow_split")
     allowBackorder = serializers.BooleanField(source="allow_backorder")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -243,7 +250,8 @@ class Orders(OrderDoor):
         """Place an order; its stock is promised in the same moment.
 
         With `reservationId` the order takes that reservation over (the same products and quantities). Not enough stock
-        is 409 `insufficient_stock`, unless `allowBackorder`: then the rest waits. Asked again with the same
+        is 409 `insufficient_stock`, unless `allowBackorder`: then the rest waits. What is there, but in more warehouses
+        than may send it, is 409 `too_many_shipments`, and waits with `allowBackorder`. Asked again with the same
         `externalReference` and content it answers the order already there. With `promiseId` the delivery promise is
         kept; one that has run out is 409 `promise_expired` with the date it would be now.
         """
@@ -300,7 +308,7 @@ class OneOrder(OrderDoor):
         """Change lines that are not shipped yet: another quantity, 0 to take a line off, a new lineId to add one.
 
         Lines that are not named stay. What is no longer wanted is free again; what is wanted more is promised, or
-        409 `insufficient_stock` and nothing changes, unless the order allows backorder. The warehouses are told.
+        409 `insufficient_stock` (or `too_many_shipments`) and nothing changes, unless the order allows backorder. The warehouses are told.
         """
         accepted = conditional.required_match(request)
         order = self.find(number)

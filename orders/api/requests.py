@@ -8,17 +8,19 @@ from django.db.models import Prefetch
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from orders import routing
 from orders.api.shipments import LINES_MAX, LeavingLine, Sscc, find_line, leaving_of
-from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine
+from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine, RoutingDecision, RoutingPolicy
 from orders.operations import fulfilment, requesting
 from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
+from partners.models import Partner
 
 
 class RequestItemSerializer(serializers.Serializer[FulfilmentItem]):
@@ -28,6 +30,39 @@ class RequestItemSerializer(serializers.Serializer[FulfilmentItem]):
     completedQuantity = serializers.IntegerField(source="completed")
     failedQuantity = serializers.IntegerField(source="failed")
     openQuantity = serializers.IntegerField(source="open_quantity")
+
+
+class RoutingTermSerializer(serializers.Serializer[Any]):
+    term = serializers.ChoiceField([(term, term) for term in routing.TERMS])
+    points = serializers.IntegerField(help_text="0 to 1000; more is better.")
+    weight = serializers.IntegerField(help_text="How much the term counts in the score, 0 to 100.")
+    fact = serializers.CharField(help_text="What the points are for, in words.")
+
+
+class ConsideredSerializer(serializers.Serializer[Any]):
+    warehouseLocation = serializers.CharField()
+    score = serializers.IntegerField(help_text="0 to 1000: the points of all terms by their weights.")
+    terms = RoutingTermSerializer(many=True)
+
+
+class RoutingSerializer(serializers.Serializer[RoutingDecision]):
+    """Why a warehouse was asked."""
+
+    decidedAt = serializers.DateTimeField(source="at")
+    cause = serializers.ChoiceField(
+        RoutingDecision.Cause, help_text="What made it necessary to decide from where the goods are sent."
+    )
+    policy = serializers.CharField(help_text="The name of the routing policy then; empty: the default.")
+    strategy = serializers.ChoiceField(
+        RoutingPolicy.Strategy, help_text="weighted goes by the score; the others by one term first."
+    )
+    warehousesMax = serializers.IntegerField(
+        source="warehouses_max", help_text="So many warehouses at most could send the order."
+    )
+    chosen = serializers.ListField(
+        child=serializers.CharField(), help_text="The warehouses it was decided to send from."
+    )
+    considered = ConsideredSerializer(many=True, help_text="The warehouses that had any of it, best first.")
 
 
 class FulfilmentRequestSerializer(serializers.Serializer[FulfilmentRequest]):
@@ -44,7 +79,17 @@ class FulfilmentRequestSerializer(serializers.Serializer[FulfilmentRequest]):
     )
     assignedAt = serializers.DateTimeField(source="assigned_at")
     items = RequestItemSerializer(many=True)
+    routing = serializers.SerializerMethodField(
+        help_text="Why this warehouse was asked, for our own channels that see every warehouse; null for anybody else."
+    )
     version = serializers.IntegerField()
+
+    @extend_schema_field(RoutingSerializer(allow_null=True))
+    def get_routing(self, request: FulfilmentRequest) -> dict[str, Any] | None:
+        """It tells of other warehouses' stock and of costs, so it is not for partners."""
+        partner: Partner = self.context["view"].partner
+        is_ours = partner.kind == Partner.Kind.CHANNEL and partner.granted_warehouses is None
+        return dict(RoutingSerializer(request.routing).data) if request.routing and is_ours else None
 
 
 class RejectedItem(serializers.Serializer[Any]):
@@ -86,7 +131,7 @@ class RequestDoor(Door):
         """Requests with their items, of those what the caller may see. A constant few queries."""
         mine = OrderLine.objects.for_partner(self.partner)
         items = FulfilmentItem.objects.filter(order_line__in=mine).select_related("order_line__variant")
-        rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("order", "warehouse")
+        rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("order", "warehouse", "routing")
         return rows.prefetch_related(Prefetch("items", items))
 
     def find(self, number: str) -> FulfilmentRequest:
@@ -95,7 +140,7 @@ class RequestDoor(Door):
     def answer(self, request: FulfilmentRequest) -> Response:
         row = self.shown().get(pk=request.pk)
         return conditional.with_etag(
-            Response(FulfilmentRequestSerializer(row).data), conditional.etag(row.version), self.request
+            Response(self.get_serializer(row).data), conditional.etag(row.version), self.request
         )
 
     def lines(self, request: FulfilmentRequest) -> list[OrderLine]:
@@ -133,7 +178,7 @@ class Reject(RequestDoor):
     @extend_schema(operation_id="rejectFulfillmentRequest", request=RejectFields)
     @once
     def post(self, request: Request, number: str) -> Response:
-        """The warehouse cannot fulfil it, or part of it; another one is asked, and what is nowhere waits.
+        """The warehouse cannot fulfil it, or part of it; it is routed to another one, and what is nowhere waits.
 
         With the reason `notFound` the products are counted there.
         """

@@ -5,6 +5,7 @@ from orders.models.purchase import PurchaseOrder, PurchaseOrderLine, SupplierTer
 from orders.models.receipt import LandedCharge, LandedShare, Receipt, ReceiptLine
 from orders.models.request import FulfilmentItem, FulfilmentRequest, Stamp, WarehouseClock
 from orders.models.returns import Return, ReturnLine
+from orders.models.routing import RoutingDecision, RoutingPolicy, SendingCost
 from orders.models.shipment import Shipment, ShipmentLine
 from orders.models.shipping import (
     CalendarDay,
@@ -38,6 +39,9 @@ __all__ = [
     "ReceiptLine",
     "Return",
     "ReturnLine",
+    "RoutingDecision",
+    "RoutingPolicy",
+    "SendingCost",
     "Shipment",
     "ShipmentLine",
     "ShippingCalendar",

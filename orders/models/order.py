@@ -63,6 +63,9 @@ class Order(models.Model):
         help_text="The channel that placed it for the partner; empty: the partner.",
     )
     external_reference = models.CharField(max_length=120, help_text="The partner's own number for it.")
+    channel = models.CharField(
+        max_length=40, blank=True, help_text="Through which it was sold, like web: rules and routing may name it."
+    )
     fingerprint = models.CharField(max_length=64, editable=False)
     type = models.CharField(max_length=13, choices=Type, default=Type.SALE)
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)

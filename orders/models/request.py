@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 
 from orders.models.order import Order, OrderLine
+from orders.models.routing import RoutingDecision
 from partners import numbers
 from partners.models import Partner
 from partners.models.history import Traced
@@ -60,6 +61,14 @@ class FulfilmentRequest(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.ASSIGNED)
     failure = models.CharField(max_length=9, choices=Failure, blank=True)
     note = models.CharField(max_length=200, blank=True, help_text="What the warehouse said.")
+    routing = models.ForeignKey(
+        RoutingDecision,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="requests",
+        help_text="Why it was asked; empty where the promise came here without being routed.",
+    )
     logical_timestamp = models.BigIntegerField(null=True, editable=False)
     assigned_at = models.DateTimeField()
     version = models.PositiveIntegerField(default=1, editable=False)

@@ -8,12 +8,13 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 
-from orders.models import Order, OrderLine
-from orders.operations import ordering, waiting
+from catalog.models import KitComponent
+from orders.models import Order, OrderLine, RoutingDecision
+from orders.operations import ordering, sourcing, waiting
 from orders.operations.ordering import Asked
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput, Problem
-from stock.models import ReservationLine
+from stock.models import Reservation, ReservationLine
 from stock.operations import changing
 from stock.operations.changing import Less
 from stock.operations.promising import InsufficientStock, Wanted
@@ -34,8 +35,8 @@ def amend(*, order: Order, changes: Sequence[Asked], actor: Actor, at: datetime)
     wait. Where that was the last open line, the order is shipped. The warehouses are asked anew. Said twice, the
     second time changes nothing. Locks order, reservation, levels, clocks.
 
-    Raises IllegalStep for an order that is over, AlreadyShipped, InsufficientStock, and InvalidInput where a line
-    is of another product, or nothing would be left (cancel it instead); nothing has changed then.
+    Raises IllegalStep for an order that is over, AlreadyShipped, InsufficientStock, TooManyShipments, and InvalidInput
+    where a line is of another product, or nothing would be left (cancel it instead); nothing has changed then.
     """
     locked = Order.objects.lock().get(pk=order.pk)
     if locked.status not in ordering.WAITING:
@@ -85,18 +86,25 @@ def _hold(order: Order, added: Sequence[Asked], grown: Collection[int | None], *
     kept: Sequence[ReservationLine | None] = [None] * len(added)
     if order.reservation is not None:
         less = [Less(line=leaf, quantity=-units) for leaf, units in waiting.balance(order).items() if units < 0]
-        changing.give_back(reservation=order.reservation, less=less, actor=actor, at=at)
-        waiting.keep(order=order, actor=actor, at=at)
+        changing.give_back(
+            reservation=order.reservation, less=less, to_keep_anew=_touched(order.reservation, added),
+            actor=actor, at=at,
+        )  # fmt: skip
+        waiting.keep(order=order, cause=RoutingDecision.Cause.AMENDED, actor=actor, at=at)
         if not order.allow_backorder:
             _check_kept(order, grown)
         if added:
-            kept = changing.add_lines(
-                reservation=order.reservation,
-                wanted=[Wanted(variant=asked.variant, quantity=asked.quantity) for asked in added],
-                is_all_or_nothing=not order.allow_backorder,
-                actor=actor,
-                at=at,
-            )
+            router = sourcing.router_for(order=order, at=at)
+            with sourcing.within_limit(router):
+                kept = changing.add_lines(
+                    reservation=order.reservation,
+                    wanted=[Wanted(variant=asked.variant, quantity=asked.quantity) for asked in added],
+                    is_all_or_nothing=not order.allow_backorder,
+                    choose=router,
+                    actor=actor,
+                    at=at,
+                )
+            sourcing.keep_why(order=order, router=router, cause=RoutingDecision.Cause.AMENDED, at=at)
     OrderLine.objects.bulk_create(
         OrderLine(
             order=order, line_id=asked.line_id, variant=asked.variant, quantity=asked.quantity,
@@ -104,6 +112,13 @@ def _hold(order: Order, added: Sequence[Asked], grown: Collection[int | None], *
         )
         for asked, line in zip(added, kept, strict=True)
     )  # fmt: skip
+
+
+def _touched(reservation: Reservation, added: Sequence[Asked]) -> set[int]:
+    """The variants (their ids) a change may lock levels of: those of the promise, and the added with their parts."""
+    new = {asked.variant.pk for asked in added}
+    parts = KitComponent.objects.filter(kit__in=new).values_list("component", flat=True)
+    return sourcing.variants_of(reservation) | new | set(parts)
 
 
 def _check_kept(order: Order, grown: Collection[int | None]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import F
 
-from orders.models import Order
+from orders.models import Order, RoutingDecision
 from orders.operations import ordering, requesting, waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
@@ -99,7 +99,7 @@ def fill(*, order: Order, actor: Actor, at: datetime) -> int:
     if locked.reservation is None:
         kept = ordering.promise_anew(order=locked, actor=actor, at=at)
     else:
-        kept = waiting.keep(order=locked, actor=actor, at=at)
+        kept = waiting.keep(order=locked, cause=RoutingDecision.Cause.WAITED, actor=actor, at=at)
     if kept:
         Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
         ticks = Ticks(actor=actor, at=at)

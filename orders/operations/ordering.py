@@ -19,13 +19,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from catalog.models import SupplierItem, Variant
-from orders.models import DeliveryPromise, Order, OrderLine
-from orders.operations import delivering, requesting
+from orders.models import DeliveryPromise, Order, OrderLine, RoutingDecision
+from orders.operations import delivering, requesting, sourcing, takeovers
 from orders.operations.ticking import Ticks
 from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
-from partners.problems import Conflict, IllegalStep, InvalidInput
+from partners.problems import Conflict, IllegalStep
 from stock.models import Allocation, Reservation, ReservationLine, Warehouse
 from stock.operations import reservations
 from stock.operations.promising import InsufficientStock, Wanted
@@ -76,15 +76,17 @@ def place(
     requested_delivery_date: date | None = None,
     allow_split: bool = True,
     allow_backorder: bool = False,
+    channel: str = "",
 ) -> tuple[Order, bool]:
     """Take an order and promise its stock in the same transaction. Returns (order, whether it is new).
 
-    `placed_by` is the channel that orders for the partner. With `reservation` the order takes that promise
-    over; otherwise stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits.
-    With `promised` that delivery promise is claimed, and lines it sends from one warehouse are reserved there.
-    Placed again with the same reference and content, it answers the order already there. Raises
-    InsufficientStock (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the
-    reservation is not theirs, is another order's or does not cover the lines, and what `delivering.claim` raises.
+    `placed_by` is the channel that orders for the partner, `channel` the word for where it was sold. With
+    `reservation` the order takes that promise over where it lies, gathered if that is too many places; otherwise it is routed (see `sourcing`) and its
+    stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits. With `promised` that
+    delivery promise is claimed, and lines it sends from one warehouse are reserved there. Placed again with the same
+    reference and content, it answers the order already there. Raises InsufficientStock and TooManyShipments
+    (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the reservation is not theirs, is
+    another order's, lies in too many warehouses or does not cover the lines, and what `delivering.claim` raises.
     """
     order = Order(
         partner=partner,
@@ -95,9 +97,11 @@ def place(
         requested_delivery_date=requested_delivery_date,
         allow_split=allow_split,
         allow_backorder=allow_backorder,
+        channel=channel,
         created_at=at,
     )
     order.fingerprint = _fingerprint(order, asked, reservation, promised)
+    order.channel = channel or (reservation.channel if reservation else "")
     if earlier := _claim_reference(order):
         return earlier, False
     if promised is not None:
@@ -244,14 +248,16 @@ def _promise(
     *,
     actor: Actor,
     at: datetime,
+    cause: RoutingDecision.Cause = RoutingDecision.Cause.PLACED,
 ) -> list[ReservationLine | None]:
     """Put a promise behind the order; answer its line for each line asked (null where all of it waits)."""
     if reservation is not None:
-        kept, lines = _take_over(order, asked, reservation, actor=actor, at=at)
+        wanted = [Wanted(variant=line.variant, quantity=line.quantity) for line in asked]
+        kept, lines = takeovers.take_over(order=order, wanted=wanted, reservation=reservation, actor=actor, at=at)
     else:
         places = delivering.places(promised=promised) if promised else {}
         try:
-            kept, lines = _reserve(order, asked, places, actor=actor, at=at)
+            kept, lines = _reserve(order, asked, places, cause=cause, actor=actor, at=at)
         except InsufficientStock:
             if not order.allow_backorder:
                 raise
@@ -264,25 +270,36 @@ def _promise(
 
 
 def _reserve(
-    order: Order, asked: Sequence[Asked], places: dict[tuple[str, int], str], *, actor: Actor, at: datetime
+    order: Order,
+    asked: Sequence[Asked],
+    places: dict[tuple[str, int], str],
+    *,
+    cause: RoutingDecision.Cause,
+    actor: Actor,
+    at: datetime,
 ) -> tuple[Reservation, list[ReservationLine]]:
-    """From the warehouses named for (product, quantity), or wherever it is."""
-    kept, _ = reservations.reserve(
-        reference=f"order:{order.number}",
-        wanted=[
-            Wanted(
-                variant=line.variant,
-                quantity=line.quantity,
-                warehouse_code=places.get((line.variant.sku, line.quantity), ""),
-            )
-            for line in asked
-        ],
-        partner=order.partner,
-        seconds=None,
-        is_all_or_nothing=not order.allow_backorder,
-        actor=actor,
-        at=at,
-    )
+    """From the warehouses named for (product, quantity), or wherever its routing says."""
+    router = sourcing.router_for(order=order, at=at)
+    with sourcing.within_limit(router):
+        kept, _ = reservations.reserve(
+            reference=f"order:{order.number}",
+            wanted=[
+                Wanted(
+                    variant=line.variant,
+                    quantity=line.quantity,
+                    warehouse_code=places.get((line.variant.sku, line.quantity), ""),
+                )
+                for line in asked
+            ],
+            partner=order.partner,
+            channel=order.channel,
+            seconds=None,
+            is_all_or_nothing=not order.allow_backorder,
+            choose=router,
+            actor=actor,
+            at=at,
+        )
+    sourcing.keep_why(order=order, router=router, cause=cause, at=at)
     return kept, list(kept.lines.filter(kit_line=None).order_by("id"))
 
 
@@ -293,43 +310,13 @@ def promise_anew(*, order: Order, actor: Actor, at: datetime) -> int:
     """
     lines = list(order.lines.filter(quantity__gt=0).select_related("variant").order_by("id"))
     asked = [Asked(line_id=line.line_id, variant=line.variant, quantity=line.quantity) for line in lines]
-    found = _promise(order, asked, None, None, actor=actor, at=at)
+    found = _promise(order, asked, None, None, actor=actor, at=at, cause=RoutingDecision.Cause.WAITED)
     if order.reservation is None:
         return 0
     for line, kept in zip(lines, found, strict=True):
         line.reservation_line = kept
     OrderLine.objects.bulk_update(lines, ["reservation_line"])
     return sum(row.open_quantity for row in Allocation.objects.filter(line__reservation=order.reservation))
-
-
-def _take_over(
-    order: Order, asked: Sequence[Asked], reservation: Reservation, *, actor: Actor, at: datetime
-) -> tuple[Reservation, list[ReservationLine]]:
-    """The promise, and its line for each line asked. Two orders cannot take one: its lock is held from here on."""
-    if reservation.partner_id not in {order.partner_id, order.placed_by_id} - {None}:
-        raise InvalidInput.at("reservationId", "It is somebody else's reservation.")
-    held = reservations.hold_for_order(reservation=reservation, actor=actor, at=at)
-    if Order.objects.filter(reservation=held).exists():
-        raise InvalidInput.at("reservationId", "Another order has taken this reservation over.")
-    asked_for = held.lines.filter(kit_line=None).prefetch_related("allocations", "components__allocations")
-    left = list(asked_for.order_by("id"))
-    matched = []
-    for line in asked:
-        same = (row for row in left if (row.variant_id, row.quantity) == (line.variant.pk, line.quantity))
-        found = next(same, None)
-        if found is None:
-            raise InvalidInput.at("reservationId", f"It does not hold {line.quantity} of {line.variant.sku} in a line.")
-        left.remove(found)
-        matched.append(found)
-    if left:
-        raise InvalidInput.at("reservationId", "It holds lines that are not in the order.")
-    kept_lines = [part for line in matched for part in (line.components.all() or [line])]
-    is_whole = all(sum(row.open_quantity for row in line.allocations.all()) == line.quantity for line in kept_lines)
-    if not is_whole and not order.allow_backorder:
-        raise InvalidInput.at(
-            "reservationId", "It does not hold all units of its lines; allow backorder, or reserve anew."
-        )
-    return held, matched
 
 
 def _fingerprint(
@@ -349,5 +336,6 @@ def _fingerprint(
         order.allow_backorder,
         str(reservation.public_id) if reservation else None,
         *([str(promised.public_id)] if promised else []),
+        *([{"channel": order.channel}] if order.channel else []),
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -13,8 +13,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, Sum
 
-from orders.models import FulfilmentItem, FulfilmentRequest, Order, Stamp
-from orders.operations import waiting
+from orders.models import FulfilmentItem, FulfilmentRequest, Order, RoutingDecision, Stamp
+from orders.operations import sourcing, waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput
@@ -82,8 +82,8 @@ def reject(
 ) -> FulfilmentRequest:
     """The warehouse cannot fulfil it, all that is open of it or so many `units` by order line.
 
-    What was promised there is free again and kept elsewhere, as far as it is there, never again in a warehouse that
-    refused this order; the rest waits. What could not be found is counted: a blind count of the products is opened.
+    What was promised there is free again and routed anew, as the order was, never again to a warehouse that refused
+    this order; the rest waits. What could not be found is counted: a blind count of the products is opened.
     Raises IllegalStep once nothing of it is open, and InvalidInput for more than is open.
     """
     order, locked = _lock(request)
@@ -99,13 +99,16 @@ def reject(
         if (kept := items[line_id].order_line.reservation_line)
     ]
     if order.reservation:
-        changing.give_back(reservation=order.reservation, less=less, actor=actor, at=at)
+        changing.give_back(
+            reservation=order.reservation, less=less, to_keep_anew=sourcing.variants_of(order.reservation),
+            actor=actor, at=at,
+        )  # fmt: skip
     ticks = Ticks(actor=actor, at=at)
     locked.note = note
     for line_id, count in refused.items():
         _fail(items[line_id], count, Failure(failure), ticks)
     _conclude([items[line_id] for line_id in refused])
-    waiting.keep(order=order, actor=actor, at=at)
+    waiting.keep(order=order, cause=RoutingDecision.Cause.REJECTED, actor=actor, at=at)
     follow(order=order, ticks=ticks)
     Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
     if failure == Failure.NOT_FOUND:
@@ -142,7 +145,7 @@ def _promised(order: Order) -> Counter[Part]:
     kept = (
         Allocation.objects.filter(line__reservation=order.reservation_id, quantity__gt=F("consumed") + F("freed"))
         .values_list("line", "level__location__warehouse")
-        .annotate(units=Sum(waiting.OPEN))
+        .annotate(units=Sum(sourcing.OPEN))
         .order_by("line", "level__location__warehouse")
     )
     wanted: Counter[Part] = Counter()
@@ -176,7 +179,9 @@ def _open_items(order: Order) -> list[FulfilmentItem]:
 
 
 def _assign(order: Order, warehouse_id: int, rows: Sequence[FulfilmentItem], ticks: Ticks) -> None:
-    request = FulfilmentRequest(order=order, warehouse=Warehouse.objects.get(pk=warehouse_id), assigned_at=ticks.at)
+    warehouse = Warehouse.objects.get(pk=warehouse_id)
+    why = RoutingDecision.objects.filter(order=order, chosen__contains=[warehouse.code]).first()
+    request = FulfilmentRequest(order=order, warehouse=warehouse, routing=why, assigned_at=ticks.at)
     request._change_reason = "request assigned"  # type: ignore[attr-defined]  # read by the history
     request.save()
     for row in rows:

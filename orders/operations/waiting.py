@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 
-from django.db.models import F, Sum
+from django.db.models import Sum
 
-from orders.models import FulfilmentRequest, Order
+from orders.models import Order, RoutingDecision
+from orders.operations import sourcing
 from partners.actors import Actor
 from stock.models import Allocation, ReservationLine
 from stock.operations import changing
 from stock.operations.changing import More
-
-OPEN = F("quantity") - F("consumed") - F("freed")
 
 
 def balance(order: Order) -> dict[ReservationLine, int]:
@@ -22,7 +21,7 @@ def balance(order: Order) -> dict[ReservationLine, int]:
     kept = dict(
         Allocation.objects.filter(line__reservation=order.reservation_id)
         .values("line")
-        .annotate(units=Sum(OPEN))
+        .annotate(units=Sum(sourcing.OPEN))
         .values_list("line", "units")
     )
     leaves = {row.pk: row for row in ReservationLine.objects.filter(reservation=order.reservation_id).order_by("id")}
@@ -40,19 +39,18 @@ def balance(order: Order) -> dict[ReservationLine, int]:
     return found
 
 
-def keep(*, order: Order, actor: Actor, at: datetime) -> int:
-    """Promise what an order waits for, as far as it is free, not from warehouses that refused it. Returns the units.
+def keep(*, order: Order, cause: RoutingDecision.Cause, actor: Actor, at: datetime) -> int:
+    """Promise what an order waits for, as far as it is free, routed as the order was. Returns the units.
 
-    The caller holds the order's lock. Nothing is refused; what is not there goes on waiting.
+    The caller holds the order's lock. Nothing is refused; what is not there, or only in a warehouse that refused the
+    order or would be one too many, goes on waiting.
     """
     if order.reservation is None:
         return 0
     wanted = [More(line=leaf, quantity=units) for leaf, units in balance(order).items() if units > 0]
-    kept = changing.keep_more(reservation=order.reservation, more=wanted, barred=refused_by(order), actor=actor, at=at)
+    if not wanted:
+        return 0
+    router = sourcing.router_for(order=order, at=at)
+    kept = changing.keep_more(reservation=order.reservation, more=wanted, choose=router, actor=actor, at=at)
+    sourcing.keep_why(order=order, router=router, cause=cause, at=at)
     return sum(kept.values())
-
-
-def refused_by(order: Order) -> set[str]:
-    """The warehouses that said they cannot fulfil this order."""
-    refused = order.fulfilment_requests.filter(failure__in=FulfilmentRequest.REFUSALS)
-    return set(refused.values_list("warehouse__code", flat=True))

@@ -17,6 +17,7 @@ from django.db.models import F
 from partners.actors import Actor
 from partners.problems import IllegalStep
 from stock import allocation, ledger
+from stock.allocation import Chooser
 from stock.models import Allocation, Reservation, ReservationLine
 from stock.operations import promising, reservations
 from stock.operations.promising import Wanted, Wish
@@ -33,9 +34,14 @@ class More:
 
 @transaction.atomic
 def keep_more(
-    *, reservation: Reservation, more: Sequence[More], actor: Actor, at: datetime, barred: Collection[str] = ()
+    *,
+    reservation: Reservation,
+    more: Sequence[More],
+    actor: Actor,
+    at: datetime,
+    choose: Chooser = allocation.allocate,
 ) -> dict[int, int]:
-    """Promise more to lines of an order, as far as it is free outside the `barred` warehouses; nothing is refused.
+    """Promise more to lines of an order, as far as it is free where the caller chooses; nothing is refused.
 
     Returns the units now kept more, by the line's id. Demands share what is free and are served in their order; no
     promise of anybody else's is touched. A promise that had been used up is open again. Called twice it keeps twice:
@@ -58,9 +64,7 @@ def keep_more(
         for place, one in enumerate(demands)
     ]
     offers, limits = promising.Desk(variant_ids, held).offers(wish)
-    plans = allocation.allocate(
-        [row.demand for row in rows], [offer for offer in offers if offer.warehouse_code not in barred], limits=limits
-    )
+    plans = choose([row.demand for row in rows], offers, limits=limits)
     _write(locked, [(one.line, plan) for one, plan in zip(demands, plans, strict=True)], actor=actor, at=at)
     kept: dict[int, int] = defaultdict(int)
     for one, plan in zip(demands, plans, strict=True):
@@ -70,7 +74,13 @@ def keep_more(
 
 @transaction.atomic
 def add_lines(
-    *, reservation: Reservation, wanted: Sequence[Wanted], is_all_or_nothing: bool, actor: Actor, at: datetime
+    *,
+    reservation: Reservation,
+    wanted: Sequence[Wanted],
+    is_all_or_nothing: bool,
+    actor: Actor,
+    at: datetime,
+    choose: Chooser = allocation.allocate,
 ) -> list[ReservationLine]:
     """Promise further lines to an order; a kit's line holds its components. Returns one line for each wanted.
 
@@ -78,7 +88,7 @@ def add_lines(
     there waits. Raises IllegalStep for a released or expired promise. Called twice it adds twice.
     """
     locked = _lock(reservation)
-    wish = _wish(locked, wanted, actor=actor, at=at)
+    wish = replace(_wish(locked, wanted, actor=actor, at=at), choose=choose)
     rows = promising.rows_of(wish=wish, kits=promising.kits_among([wish]))
     variant_ids = {row.variant_id for row in rows}
     held = ledger.lock_variants(variant_ids).keys()
@@ -87,7 +97,7 @@ def add_lines(
         plans = desk.decide(replace(wish, is_all_or_nothing=True), rows)
     else:
         offers, limits = desk.offers(wish)
-        found = iter(allocation.allocate([row.demand for row in rows if not row.is_kit], offers, limits=limits))
+        found = iter(choose([row.demand for row in rows if not row.is_kit], offers, limits=limits))
         plans = [allocation.Plan(missing=0) if row.is_kit else next(found) for row in rows]
     _reopen(locked)
     ids = reservations.keep(
@@ -107,16 +117,22 @@ class Less:
 
 
 @transaction.atomic
-def give_back(*, reservation: Reservation, less: Sequence[Less], actor: Actor, at: datetime) -> dict[int, int]:
+def give_back(
+    *, reservation: Reservation, less: Sequence[Less], actor: Actor, at: datetime, to_keep_anew: Collection[int] = ()
+) -> dict[int, int]:
     """Free exactly units this promise holds, the last kept first; what left the building is never given back.
 
     Returns the units freed, by the line's id; less than asked where less is held. The promise ends when nothing is
     left of it only if the caller says so. A promise that has ended holds nothing, so nothing is freed.
+
+    Who then keeps more says of which variants (their ids): all their levels are locked here, in one go. Two who move
+    promises from each other's warehouses would else wait for one another.
     """
     locked = Reservation.objects.lock().get(pk=reservation.pk)
     if locked.state != Reservation.State.OPEN:
         return {}
-    kept = reservations.open_allocations([locked])
+    held = ledger.lock_variants(to_keep_anew).keys() if to_keep_anew else ()
+    kept = reservations.open_allocations([locked], held=held)
     wanted = [part for one in less for part in _leaves(one)]
     codes = dict(
         Allocation.objects.filter(pk__in=[row.pk for row in kept]).values_list("pk", "level__location__warehouse__code")

@@ -11,7 +11,7 @@ from catalog.models import KitComponent, Variant
 from partners.models import Partner
 from partners.problems import Problem
 from stock import allocation, availability, ledger, queries
-from stock.allocation import Demand, Plan
+from stock.allocation import Chooser, Demand, Plan
 
 
 class InsufficientStock(Problem):
@@ -35,12 +35,13 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """All that one asks for at once."""
+    """All that one asks for at once, and who decides from where it comes."""
 
     wanted: tuple[Wanted, ...]
     partner: Partner | None
     is_all_or_nothing: bool
     header: ledger.Claim
+    choose: Chooser = allocation.allocate
 
     @property
     def name(self) -> tuple[int, str]:
@@ -117,9 +118,7 @@ class Desk:
         """
         offers, limits = self.offers(wish)
         plans = iter(
-            allocation.allocate(
-                [row.demand for row in rows if not row.is_kit], offers, limits=limits, taken=self._taken
-            )
+            wish.choose([row.demand for row in rows if not row.is_kit], offers, limits=limits, taken=self._taken)
         )
         decided = [Plan(missing=0) if row.is_kit else next(plans) for row in rows]
         is_short, is_empty = any(plan.missing for plan in decided), not any(plan.picks for plan in decided)

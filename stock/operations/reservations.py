@@ -22,7 +22,8 @@ from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
-from stock import ledger, queries
+from stock import allocation, ledger, queries
+from stock.allocation import Chooser
 from stock.models import Allocation, Level, Reservation, ReservationLine
 from stock.operations import departures, promising
 from stock.operations.departures import Departure
@@ -69,6 +70,7 @@ def reserve(
     seconds: int | None = SECONDS_DEFAULT,
     channel: str = "",
     is_all_or_nothing: bool = True,
+    choose: Chooser = allocation.allocate,
 ) -> tuple[Reservation, bool]:
     """Promise stock to `reference`; nothing moves yet. Returns (reservation, whether it is new).
 
@@ -78,21 +80,22 @@ def reserve(
     for one another on the unique index.
 
     Where one level fills each line, one statement looks, claims, locks, looks again and writes. Otherwise it
-    claims the reference, locks all levels of the variants in id order and decides under the locks.
+    claims the reference, locks all levels of the variants in id order and decides under the locks; so it does
+    where the caller has a way of its own to `choose` the warehouses.
 
     Raises InsufficientStock (nothing is reserved; without `is_all_or_nothing` only when not a single unit
     is there) and ReferenceReused (other content).
     """
     wish = wish_for(
         reference=reference, wanted=wanted, partner=partner, actor=actor, at=at, seconds=seconds, channel=channel,
-        is_all_or_nothing=is_all_or_nothing,
+        is_all_or_nothing=is_all_or_nothing, choose=choose,
     )  # fmt: skip
     return reserve_wish(wish=wish)
 
 
 def reserve_wish(*, wish: Wish) -> tuple[Reservation, bool]:
     """`reserve`, of a wish made before."""
-    made = _reserve_at_once(wish)
+    made = _reserve_at_once(wish) if wish.choose is allocation.allocate else None
     return (made, True) if made else _reserve_under_locks(wish)
 
 
@@ -106,13 +109,16 @@ def wish_for(
     seconds: int | None = SECONDS_DEFAULT,
     channel: str = "",
     is_all_or_nothing: bool = True,
+    choose: Chooser = allocation.allocate,
 ) -> Wish:
     """What `reserve` is asked for, as `reserve_together` takes it."""
     header = ledger.Claim(
         public_id=uuid.uuid4(), partner_id=partner.pk if partner else None, reference=reference, channel=channel,
         fingerprint=_fingerprint(wanted, channel), seconds=seconds, actor=actor, at=at,
     )  # fmt: skip
-    return Wish(wanted=tuple(wanted), partner=partner, is_all_or_nothing=is_all_or_nothing, header=header)
+    return Wish(
+        wanted=tuple(wanted), partner=partner, is_all_or_nothing=is_all_or_nothing, header=header, choose=choose
+    )
 
 
 def reserve_together(*, wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
