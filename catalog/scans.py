@@ -66,6 +66,24 @@ def read(*, code: str, partner: Partner, today: date) -> Read:
     return Read(scan=scan, matches=_by_gtin(scan.gtin_forms, partner) if scan.gtin_forms else [])
 
 
+def on_label_of(*, variant: Variant, code: str, today: date) -> Read:
+    """What a code says that should be this product's: it has matches only where it is, whoever gave it the number.
+
+    At most one query. Raises Unreadable for what is neither a barcode nor a number of the product.
+    """
+    given = Identifier.objects.filter(variant=variant).select_related("variant", "pack").order_by("id")
+    try:
+        scan = barcodes.read(code, today=today)
+    except Unreadable:
+        matches = _matches(list(given.filter(plain=plain_code(code.strip()))[:MATCHES_MAX]))
+        if not matches and code.strip() == variant.sku:
+            matches = [Match(variant=variant, scheme="productId", value=variant.sku)]
+        if not matches:
+            raise
+        return Read(scan=None, matches=matches)
+    return Read(scan=scan, matches=_matches(list(given.gtins().filter(plain__in=scan.gtin_forms)[:MATCHES_MAX])))
+
+
 def _by_gtin(forms: list[str], partner: Partner) -> list[Match]:
     """Of a number of restricted circulation the asker's own meaning comes before the house's."""
     found = sorted(

@@ -18,7 +18,7 @@ from orders.operations import waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput
-from stock.models import Allocation, ReservationLine, Warehouse
+from stock.models import Allocation, Level, ReservationLine, Warehouse
 from stock.operations import changing, counting
 from stock.operations.changing import Less
 
@@ -79,12 +79,13 @@ def reject(
     at: datetime,
     note: str = "",
     units: Mapping[int, int] | None = None,
+    levels: Sequence[Level] = (),
 ) -> FulfilmentRequest:
     """The warehouse cannot fulfil it, all that is open of it or so many `units` by order line.
 
     What was promised there is free again and kept elsewhere, as far as it is there, never again in a warehouse that
-    refused this order; the rest waits. What could not be found is counted: a blind count of the products is opened.
-    Raises IllegalStep once nothing of it is open, and InvalidInput for more than is open.
+    refused this order; the rest waits. What could not be found is counted: a blind count of the products is opened,
+    or of the bins of the `levels` named, whose promises are given up first. Raises IllegalStep once nothing of it is open, and InvalidInput for more than is open.
     """
     order, locked = _lock(request)
     must_live(locked, verb="rejected")
@@ -94,7 +95,12 @@ def reject(
     refused = units or {line_id: item.open_quantity for line_id, item in items.items() if item.open_quantity}
     check_open(items, units=refused, verb="rejected")
     less = [
-        Less(line=kept, quantity=count, warehouse_code=locked.warehouse.code)
+        Less(
+            line=kept,
+            quantity=count,
+            warehouse_code=locked.warehouse.code,
+            level_ids=frozenset(level.pk for level in levels),
+        )
         for line_id, count in refused.items()
         if (kept := items[line_id].order_line.reservation_line)
     ]
@@ -109,7 +115,7 @@ def reject(
     follow(order=order, ticks=ticks)
     Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
     if failure == Failure.NOT_FOUND:
-        _count(locked.warehouse, [items[line_id] for line_id in refused], actor=actor, at=at)
+        _count(locked.warehouse, [items[line_id] for line_id in refused], levels, actor=actor, at=at)
     ticks.write()
     return locked
 
@@ -235,8 +241,10 @@ def check_open(items: Mapping[int, FulfilmentItem], *, units: Mapping[int, int],
             raise InvalidInput.at("items", f"{count} would be {verb}, {still} are open in this request.")
 
 
-def _count(warehouse: Warehouse, items: Sequence[FulfilmentItem], *, actor: Actor, at: datetime) -> None:
-    skus = sorted({item.order_line.variant.sku for item in items})
-    counting.open(
-        warehouse=warehouse, scope=counting.Scope(skus=tuple(skus)), rules=counting.Rules(), actor=actor, at=at
-    )
+def _count(
+    warehouse: Warehouse, items: Sequence[FulfilmentItem], levels: Sequence[Level], *, actor: Actor, at: datetime
+) -> None:
+    skus = tuple(sorted({item.order_line.variant.sku for item in items}))
+    bins = tuple(sorted({level.location.code for level in levels}))
+    scope = counting.Scope(locations=bins) if bins else counting.Scope(skus=skus)
+    counting.open(warehouse=warehouse, scope=scope, rules=counting.Rules(), actor=actor, at=at)
