@@ -16,7 +16,8 @@ from orders.papers import labels, typeface
 from orders.papers.facts import Address, Box, Consignment, Row
 
 MARGIN = 18 * mm
-COLUMNS = (38 * mm, 82 * mm, 34 * mm, 20 * mm)
+# The page less its margins and what a frame keeps free.
+COLUMNS = (36 * mm, 80 * mm, 34 * mm, 19 * mm)
 # A unit's number is short; a thousand of them would be pages that nobody reads.
 SERIALS_MAX = 200
 
@@ -55,8 +56,8 @@ def _head(consignment: Consignment) -> list[Flowable]:
     ]
     addresses = Table(
         [[_address("From", consignment.ship_from), _address("To", consignment.ship_to)]],
-        colWidths=[87 * mm, 87 * mm],
-        style=TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]),
+        colWidths=[sum(COLUMNS) / 2] * 2,
+        style=TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP")]),
     )
     title = _text(f"Packing slip {consignment.number}", size=16)
     return [title, Spacer(0, 4 * mm), addresses, Spacer(0, 4 * mm), *(_text(line, size=10) for line in said)]

@@ -16,6 +16,8 @@ FILE = Path(__file__).with_name("wqy-microhei.ttc")
 NAME = "Papers"
 # A box that says something stood here: better than a letter that silently is not there.
 MISSING = "□"
+# As wide as a Chinese sign in this typeface, and out of place in a word.
+WIDE = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "…": "..."})
 
 
 @cache
@@ -28,14 +30,14 @@ def ready() -> str:
 def printable(text: str) -> str:
     """The text with a box for each character that the typeface has not."""
     known = pdfmetrics.getFont(ready()).face.charToGlyph
-    return "".join(letter if ord(letter) in known else MISSING for letter in " ".join(text.split()))
+    return "".join(letter if ord(letter) in known else MISSING for letter in " ".join(text.split()).translate(WIDE))
 
 
 def fitted(text: str, *, size: float, width: float) -> str:
-    """As much of the text as fits into a line, with an ellipsis where it was cut."""
+    """As much of the text as fits into a line, with three dots where it was cut."""
     shown = printable(text)
     if pdfmetrics.stringWidth(shown, ready(), size) <= width:
         return shown
-    while shown and pdfmetrics.stringWidth(f"{shown}…", ready(), size) > width:
+    while shown and pdfmetrics.stringWidth(f"{shown}...", ready(), size) > width:
         shown = shown[:-1]
-    return f"{shown}…"
+    return f"{shown}..."

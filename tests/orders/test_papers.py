@@ -124,7 +124,7 @@ def test_names_in_any_letters_are_printed_and_the_typeface_is_in_the_paper(paper
 def test_a_slip_says_what_is_in_the_box():
     both = replace(PAPER, boxes=(replace(PAPER.boxes[0], rows=(HONEY, DRILL)),))
     text = " ".join(words(slips.pdf(both)).split())
-    for said in ("SH-1", "SO-7", "PO-4711", "DHL Express", "(00) 0 0614141 123456789 0", "1Z9", "HONEY", "Bee’s Honey",
+    for said in ("SH-1", "SO-7", "PO-4711", "DHL Express", "(00) 0 0614141 123456789 0", "1Z9", "HONEY", "Bee's Honey",
                  "L1, expires 2090-01-31", "12 jar", "Bohrmaschine für Profis", "S-1, S-2"):  # fmt: skip
         assert said in text, said
 
