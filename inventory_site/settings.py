@@ -358,11 +358,15 @@ UNFOLD = {
             menu(
                 "Orders",
                 ("Orders", "receipt_long", "orders_order"),
+                ("Fulfilment requests", "assignment", "orders_fulfilmentrequest"),
+                ("Pick waves", "trolley", "orders_pickwave"),
+                ("Packages", "package_2", "orders_package"),
                 ("Shipments", "local_shipping", "orders_shipment"),
                 ("Returns", "assignment_return", "orders_return"),
                 ("Carrier services", "conveyor_belt", "orders_carrierservice"),
                 ("Shipping calendars", "calendar_month", "orders_shippingcalendar"),
                 ("Pickups", "schedule", "orders_pickup"),
+                ("SSCC series", "tag", "orders_ssccseries"),
                 ("Delivery promises", "verified", "orders_deliverypromise"),
             ),
             menu(
