@@ -24,12 +24,14 @@ def open_lines(variant_ids: Sequence[int]) -> dict[int, dict[str, int]]:
 
 
 def papers_of_shipment(shipment: Shipment, *, mine: QuerySet[OrderLine] | None = None) -> Consignment:
-    """What the papers of a shipment say, of these order lines; goods that left in no package stand in one without
-    SSCC. At most six queries."""
+    """What the papers of a shipment say, of these order lines; goods that left in no package of ours stand in
+    one. At most six queries."""
     boxes = _boxes(shipment.packages.all(), mine)
     if not boxes:
         left = _of(ShipmentLine.objects.filter(shipment=shipment), mine)
-        boxes = [Box(number=shipment.number, sscc="", tracking_number=shipment.tracking_number, rows=_rows(left))]
+        boxes = [
+            Box(number=shipment.number, sscc=shipment.sscc, tracking_number=shipment.tracking_number, rows=_rows(left))
+        ]
     return _consignment(
         shipment.number, shipment.order, shipment.warehouse, boxes, day=shipment.shipped_at.date(),
         carrier=shipment.carrier, service=shipment.service,

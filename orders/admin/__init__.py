@@ -13,7 +13,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from orders.admin import packages, picking, purchasing, receipts
-from orders.admin.packages import PackageInline, printed
+from orders.admin.packages import PackageInline
 from orders.models import (
     CalendarDay,
     CarrierService,
@@ -33,6 +33,7 @@ from orders.models import (
 from orders.models.shipping import WEEKDAYS, WeekdaysField
 from orders.operations import fulfilment, ordering
 from orders.papers import slips
+from orders.printing import printed
 from orders.queries import papers_of_shipment
 from partners.admin import (
     ChoosingAdmin,

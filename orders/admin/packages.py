@@ -13,18 +13,11 @@ from unfold.forms import BaseDialogForm
 from orders.models import Package, PackageLine, SsccSeries
 from orders.operations import packing
 from orders.papers import labels, slips
+from orders.printing import printed
 from orders.queries import papers_of_package
 from partners.admin import DocumentAdmin, LinesInline, TracedAdmin, ask
 
 COLOURS = {"packed": "info", "shipped": "success", "unpacked": ""}
-TYPES = {"pdf": "application/pdf", "zpl": "text/plain; charset=utf-8"}
-
-
-def printed(paper: bytes | str, name: str) -> HttpResponse:
-    """A PDF is shown, ready to be printed; ZPL is saved, and sent to the printer."""
-    kind = name.rpartition(".")[2]
-    shown = "inline" if kind == "pdf" else "attachment"
-    return HttpResponse(paper, content_type=TYPES[kind], headers={"Content-Disposition": f'{shown}; filename="{name}"'})
 
 
 class PackageInline(LinesInline):

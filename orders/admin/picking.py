@@ -16,11 +16,11 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from catalog import scans
-from catalog.gs1.elements import Unreadable
-from orders.admin.packages import PackageInline, printed
+from orders.admin.packages import PackageInline
 from orders.models import FulfilmentItem, FulfilmentRequest, PickLine, PickWave
 from orders.operations import fulfilment, packing, picking, requesting
 from orders.papers import labels, slips
+from orders.printing import printed
 from orders.queries import papers_of_request
 from partners.admin import ROWS_MAX, DocumentAdmin, LinesInline, acting, ask, back_to, run_each, try_operation
 from stock.admin.pages import QUANTITY_MAX, SerialNumbersField
@@ -260,13 +260,11 @@ class PickingForm(forms.Form):
 
 def serial_of(code: str, line: PickLine) -> tuple[str, ...]:
     """The unit a scan names, if it names one. Raises ValidationError unless it is a scan of what the line asks for."""
-    wanted = f"Wrong item: take {line.variant.sku}"
-    try:
-        read = scans.on_label_of(variant=line.variant, code=code, today=timezone.now().date())
-    except Unreadable as error:
-        raise forms.ValidationError(f"{wanted}." if code.strip() else "Scan the product.") from error
+    if not code.strip():
+        raise forms.ValidationError("Scan the product.")
+    read = scans.on_label_of(variant=line.variant, code=code, today=timezone.now().date())
     if not read.matches:
-        raise forms.ValidationError(f"{wanted}.")
+        raise forms.ValidationError(f"Wrong item: take {line.variant.sku}.")
     batch = read.scan.value("10") if read.scan else ""
     if batch and line.batch and batch != line.batch.number:
         raise forms.ValidationError(f"Wrong batch: take {line.batch.number}, not {batch}.")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
 
 from catalog.models import Variant
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, OrderLine, Package, PackageLine, PickLine, Shipment
@@ -122,24 +121,25 @@ def send(
     """Packages leave with a carrier, all that are packed for a request or those named: their contents are booked out.
 
     The shipment goes by the tracking number said, else by that of its first package that has one, else by that
-    package's own number. Raises IllegalStep where none is packed or one of them left before, and what
-    `fulfilment.ship` raises; nothing has left then. Sent twice the second is refused.
+    package's own number. Raises IllegalStep once the request is over, where none is packed or one of them left
+    before, and what `fulfilment.ship` raises; nothing has left then. Sent twice the second is refused.
     """
-    Order.objects.lock().get(pk=request.order_id)
-    order = Order.objects.get(pk=request.order_id)
-    rows = request.packages.order_by("id").prefetch_related(
+    order = Order.objects.lock().get(pk=request.order_id)
+    locked = FulfilmentRequest.objects.select_related("warehouse").get(pk=request.pk)
+    requesting.must_live(locked, verb="sent")
+    rows = locked.packages.order_by("id").prefetch_related(
         "lines__order_line__reservation_line__variant", "lines__batch"
     )
     wanted = None if packages is None else {package.pk for package in packages}
     leaving = [row for row in rows if row.status == Status.PACKED and (wanted is None or row.pk in wanted)]
     if not leaving or (wanted is not None and len(leaving) != len(wanted)):
         raise IllegalStep(
-            "Only what is packed and has not left can be sent.", currentStatus=request.status,
+            "Only what is packed and has not left can be sent.", currentStatus=locked.status,
             allowedFrom=[str(Status.PACKED)],
         )  # fmt: skip
     named = next((package.tracking_number for package in leaving if package.tracking_number), leaving[0].number)
     shipment = fulfilment.ship(
-        order=order, warehouse=request.warehouse, leaving=_contents(leaving), carrier=carrier, service=service,
+        order=order, warehouse=locked.warehouse, leaving=_contents(leaving), carrier=carrier, service=service,
         tracking_number=tracking_number or named, sscc=leaving[0].sscc if len(leaving) == 1 else "", actor=actor, at=at,
     )  # fmt: skip
     for package in leaving:
@@ -165,7 +165,7 @@ def _contents(packages: Sequence[Package]) -> list[Leaving]:
 
 def _check_outside(request: FulfilmentRequest, items: Mapping[int, FulfilmentItem], contents: Sequence[Packed]) -> None:
     """Demand is summed by line first: two rows of one line are one demand."""
-    inside = _inside(request)
+    inside = requesting.in_packages(request)
     units: Counter[int] = Counter()
     for row in contents:
         units[row.line.pk] += row.quantity
@@ -173,13 +173,6 @@ def _check_outside(request: FulfilmentRequest, items: Mapping[int, FulfilmentIte
         outside = (items[line_id].open_quantity if line_id in items else 0) - inside.get(line_id, 0)
         if count > outside:
             raise InvalidInput.at("lines", f"{count:,} would be packed, {outside:,} are open and in no package.")
-
-
-def _inside(request: FulfilmentRequest) -> dict[int, int]:
-    """Units by order line in packages that have not left. One query."""
-    lines = PackageLine.objects.filter(package__fulfilment_request=request, package__status=Status.PACKED)
-    rows = lines.order_by().values("order_line").annotate(units=Sum("quantity"))
-    return dict(rows.values_list("order_line", "units"))
 
 
 def _batch_of(row: Packed, field: str) -> Batch | None:
@@ -205,7 +198,7 @@ def _batch_of(row: Packed, field: str) -> Batch | None:
 def _picked(request: FulfilmentRequest) -> list[Packed]:
     """What was picked and is in no package, nor was in one that left; of a kit, as many as are whole."""
     items = {item.order_line_id: item for item in request.items.select_related(*requesting.OF_LINE)}
-    inside = _inside(request)
+    inside = requesting.in_packages(request)
     boxed = PackageLine.objects.filter(package__fulfilment_request=request).exclude(package__status=Status.UNPACKED)
     units: Counter[tuple[int, int | None]] = Counter()
     numbers: set[str] = set()

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, Sum
 
-from orders.models import FulfilmentItem, FulfilmentRequest, Order, Stamp
+from orders.models import FulfilmentItem, FulfilmentRequest, Order, Package, PackageLine, Stamp
 from orders.operations import waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
@@ -233,12 +233,27 @@ def must_live(request: FulfilmentRequest, *, verb: str) -> None:
         )
 
 
-def check_open(items: Mapping[int, FulfilmentItem], *, units: Mapping[int, int], verb: str) -> None:
-    """Raises InvalidInput where more units, by order line, are named than a request has open."""
+def in_packages(request: FulfilmentRequest) -> dict[int, int]:
+    """Units by order line in packages that have not left. One query."""
+    lines = PackageLine.objects.filter(package__fulfilment_request=request, package__status=Package.Status.PACKED)
+    rows = lines.order_by().values("order_line").annotate(units=Sum("quantity"))
+    return dict(rows.values_list("order_line", "units"))
+
+
+def check_open(
+    items: Mapping[int, FulfilmentItem],
+    *,
+    units: Mapping[int, int],
+    verb: str,
+    packed: Mapping[int, int] | None = None,
+) -> None:
+    """Raises InvalidInput where more units, by order line, are named than a request has open, but for the `packed`."""
     for line_id, count in units.items():
         still = items[line_id].open_quantity if line_id in items else 0
-        if count > still:
-            raise InvalidInput.at("items", f"{count} would be {verb}, {still} are open in this request.")
+        inside = packed.get(line_id, 0) if packed else 0
+        if count > still - inside:
+            boxes = f", {inside} of them in packages that leave as such" if inside else ""
+            raise InvalidInput.at("items", f"{count} would be {verb}, {still} are open in this request{boxes}.")
 
 
 def _count(

@@ -136,11 +136,14 @@ def test_a_box_is_opened_again_and_its_number_is_gone_for_good(request_):
         ("006141410000000012", "unpacked"), ("006141410000000029", "packed")]  # fmt: skip
 
 
-def test_a_request_that_is_over_is_not_packed(request_):
+def test_of_a_request_that_is_over_nothing_is_packed_or_sent(request_):
+    packing.pack(request=request_, contents=some(request_, 5), **now())
     requesting.reject(request=request_, failure="capacity", **now())
     before = everything()
     with pytest.raises(IllegalStep):
         packing.pack(request=request_, contents=some(request_, 1), **now())
+    with pytest.raises(IllegalStep):
+        packing.send(request=request_, **now())
     assert everything() == before
 
 
