@@ -66,6 +66,29 @@ def read(*, code: str, partner: Partner, today: date) -> Read:
     return Read(scan=scan, matches=_by_gtin(scan.gtin_forms, partner) if scan.gtin_forms else [])
 
 
+def on_label_of(*, variant: Variant, code: str, today: date) -> Read:
+    """What a code says that should be this product's: it has matches only where it is, whoever gave it the number.
+
+    At most two queries. Nothing is refused: what cannot be read is not its label.
+    """
+    given = Identifier.objects.filter(variant=variant).select_related("variant", "pack").order_by("id")
+    try:
+        scan = barcodes.read(code, today=today)
+        if matches := _matches(list(given.gtins().filter(plain__in=scan.gtin_forms)[:MATCHES_MAX])):
+            return Read(scan=scan, matches=matches)
+    except Unreadable:
+        scan = None
+    said = code.strip()
+    if said == variant.sku:
+        return Read(scan=None, matches=[Match(variant=variant, scheme="productId", value=variant.sku)])
+    own = (
+        given.exclude(scheme__in=Identifier.GTINS).filter(plain=plain_code(said))
+        if "\x00" not in said
+        else given.none()
+    )
+    return Read(scan=scan, matches=_matches(list(own[:MATCHES_MAX])))
+
+
 def _by_gtin(forms: list[str], partner: Partner) -> list[Match]:
     """Of a number of restricted circulation the asker's own meaning comes before the house's."""
     found = sorted(

@@ -22,7 +22,7 @@ from django.utils import timezone
 from catalog.models import Variant
 from catalog.operations import imports
 from inventory_site import demo_access, demo_buying, roles
-from orders.models import Order, OrderLine
+from orders.models import Order, OrderLine, SsccSeries
 from orders.operations import fulfilment, ordering, returning
 from orders.operations.fulfilment import Leaving
 from orders.operations.ordering import Asked
@@ -116,6 +116,8 @@ def add_warehouses() -> None:
             operator=Partner.objects.filter(code=row["operator"]).first(),
             actor=ACTOR,
         )
+    # 952 is what GS1 keeps for demonstrations: no package in the world has such a number.
+    SsccSeries.objects.create(company_prefix="9521234")
 
 
 @transaction.atomic

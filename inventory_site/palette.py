@@ -12,7 +12,17 @@ from unfold.dataclasses import SearchResult
 from catalog import search
 from catalog.models import Variant
 from catalog.search import Hit
-from orders.models import AdvanceShipNotice, Order, PurchaseOrder, Receipt, Return, Shipment
+from orders.models import (
+    AdvanceShipNotice,
+    FulfilmentRequest,
+    Order,
+    Package,
+    PickWave,
+    PurchaseOrder,
+    Receipt,
+    Return,
+    Shipment,
+)
 from partners.models import Partner
 from stock.models import Count, Recall, Transfer, Warehouse
 
@@ -21,6 +31,9 @@ OTHERS_MAX = 5
 # What is called by a number of ours, and the icon it has in the side bar.
 NUMBERED: tuple[tuple[type[Any], str], ...] = (
     (Order, "receipt_long"),
+    (FulfilmentRequest, "assignment"),
+    (PickWave, "trolley"),
+    (Package, "package_2"),
     (Shipment, "local_shipping"),
     (Return, "assignment_return"),
     (PurchaseOrder, "shopping_cart"),
@@ -49,7 +62,7 @@ WHY = {
 
 
 def find(request: HttpRequest, words: str) -> list[SearchResult]:
-    """What this member of staff may see of it; a few of each kind. Fourteen queries at most, each by index or of a
+    """What this member of staff may see of it; a few of each kind. Seventeen queries at most, each by index or of a
     short table."""
     words = words.replace("\x00", " ").strip()[: search.TEXT_MAX]
     if not words:

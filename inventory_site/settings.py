@@ -359,6 +359,8 @@ UNFOLD = {
                 "Orders",
                 ("Orders", "receipt_long", "orders_order"),
                 ("Fulfilment requests", "assignment", "orders_fulfilmentrequest"),
+                ("Pick waves", "trolley", "orders_pickwave"),
+                ("Packages", "package_2", "orders_package"),
                 ("Shipments", "local_shipping", "orders_shipment"),
                 ("Returns", "assignment_return", "orders_return"),
                 ("Carrier services", "conveyor_belt", "orders_carrierservice"),
@@ -366,6 +368,7 @@ UNFOLD = {
                 ("Pickups", "schedule", "orders_pickup"),
                 ("Routing policies", "alt_route", "orders_routingpolicy"),
                 ("Sending costs", "payments", "orders_sendingcost"),
+                ("SSCC series", "tag", "orders_ssccseries"),
                 ("Delivery promises", "verified", "orders_deliverypromise"),
             ),
             menu(

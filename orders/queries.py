@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Prefetch, QuerySet
 
-from orders.models import Order, OrderLine
+from orders.models import FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
+from orders.papers.facts import Address, Box, Consignment, Row, address_of
+from stock.models import Warehouse
 
 # What still wants to leave us; the rest is history.
 OPEN = (Order.Status.PENDING, Order.Status.CONFIRMED, Order.Status.PACKED)
@@ -17,3 +21,80 @@ def open_lines(variant_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     rows = OrderLine.objects.filter(variant__in=variant_ids, order__status__in=OPEN, shipped__lt=F("quantity"))
     counted = rows.order_by().values_list("variant").annotate(Count("pk"))
     return {variant_id: {"openOrderLines": count} for variant_id, count in counted}
+
+
+def papers_of_shipment(shipment: Shipment, *, mine: QuerySet[OrderLine] | None = None) -> Consignment:
+    """What the papers of a shipment say, of these order lines; goods that left in no package of ours stand in
+    one. At most six queries."""
+    boxes = _boxes(shipment.packages.all(), mine)
+    if not boxes:
+        left = _of(ShipmentLine.objects.filter(shipment=shipment), mine)
+        boxes = [
+            Box(number=shipment.number, sscc=shipment.sscc, tracking_number=shipment.tracking_number, rows=_rows(left))
+        ]
+    return _consignment(
+        shipment.number, shipment.order, shipment.warehouse, boxes, day=shipment.shipped_at.date(),
+        carrier=shipment.carrier, service=shipment.service,
+    )  # fmt: skip
+
+
+def papers_of_package(package: Package, *, mine: QuerySet[OrderLine] | None = None) -> Consignment:
+    """What the papers of one package say, of these order lines. At most four queries."""
+    request, shipment = package.fulfilment_request, package.shipment
+    return _consignment(
+        package.number, request.order, request.warehouse, _boxes(Package.objects.filter(pk=package.pk), mine),
+        day=package.packed_at.date(), carrier=shipment.carrier if shipment else "",
+        service=shipment.service if shipment else "",
+    )  # fmt: skip
+
+
+def papers_of_request(request: FulfilmentRequest) -> Consignment:
+    """What the papers of all that is packed for a request and has not left say. At most four queries."""
+    packed = request.packages.filter(status=Package.Status.PACKED)
+    return _consignment(
+        request.number, request.order, request.warehouse, _boxes(packed, None), day=request.assigned_at.date()
+    )
+
+
+def _consignment(
+    number: str, order: Order, warehouse: Warehouse, boxes: Sequence[Box], *, day: date, carrier: str = "",
+    service: str = "",
+) -> Consignment:  # fmt: skip
+    city = " ".join(part for part in (warehouse.postal_code, warehouse.city, warehouse.region) if part)
+    ship_from = Address(
+        name=warehouse.name, lines=tuple(line for line in (warehouse.street, city, warehouse.country) if line)
+    )
+    return Consignment(
+        number=number, order_number=order.number, external_reference=order.external_reference, ship_from=ship_from,
+        ship_to=address_of(order.ship_to), carrier=carrier, service=service, day=day, boxes=tuple(boxes),
+    )  # fmt: skip
+
+
+def _boxes(packages: QuerySet[Package], mine: QuerySet[OrderLine] | None) -> list[Box]:
+    """The packages in which something of these lines is, the first packed first."""
+    contents = Prefetch("lines", _of(PackageLine.objects.all(), mine))
+    return [
+        Box(number=row.number, sscc=row.sscc, tracking_number=row.tracking_number, rows=rows)
+        for row in packages.order_by("id").prefetch_related(contents)
+        if (rows := _rows(row.lines.all()))
+    ]
+
+
+def _of(lines: QuerySet[Any], mine: QuerySet[OrderLine] | None) -> QuerySet[Any]:
+    seen = lines if mine is None else lines.filter(order_line__in=mine)
+    return seen.select_related("order_line__variant", "batch").order_by("id")
+
+
+def _rows(lines: Iterable[PackageLine | ShipmentLine]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            sku=line.order_line.variant.sku,
+            name=line.order_line.variant.name,
+            quantity=line.quantity,
+            unit=line.order_line.variant.unit,
+            batch_number=line.batch.number if line.batch else "",
+            expires_on=line.batch.expires_on if line.batch else None,
+            serial_numbers=tuple(line.serial_numbers),
+        )
+        for line in lines
+    )

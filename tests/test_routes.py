@@ -84,6 +84,8 @@ def belongings(retailer, supplier) -> dict[str, str]:
     order = client.post("/orders", {"externalReference": "PO", "shipTo": ship_to, "lines": lines}).json()
     client.post(f"/orders/{order['orderId']}/confirm")
     [asked] = client.get("/fulfillmentRequests").json()["items"]
+    box = {"sscc": "006141411234567890", "lines": lines}
+    package = client.post(f"/fulfillmentRequests/{asked['fulfillmentRequestId']}/packages", box).json()
     sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
     shipment = client.post("/shipments", sent | {"lines": lines}).json()
     coming = [{"productId": "SAUCE", "quantity": 1, "reason": "x"}]
@@ -117,6 +119,7 @@ def belongings(retailer, supplier) -> dict[str, str]:
         "reservations": held["reservationId"],
         "orders": order["orderId"],
         "fulfillmentRequests": asked["fulfillmentRequestId"],
+        "packages": package["packageId"],
         "shipments": shipment["shipmentId"],
         "returns": returned["returnId"],
         "transfers": transfer["transferId"],

@@ -7,11 +7,13 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.text import capfirst
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
-from orders.admin import purchasing, receipts, routing
+from orders.admin import packages, picking, purchasing, receipts, routing
+from orders.admin.packages import PackageInline
 from orders.admin.routing import DECISIONS_MAX, ExplainedAdmin
 from orders.models import (
     CalendarDay,
@@ -31,6 +33,9 @@ from orders.models import (
 )
 from orders.models.shipping import WEEKDAYS, WeekdaysField
 from orders.operations import fulfilment, ordering
+from orders.papers import slips
+from orders.printing import printed
+from orders.queries import papers_of_shipment
 from partners.admin import (
     ChoosingAdmin,
     ChoosingInline,
@@ -42,7 +47,7 @@ from partners.admin import (
     run_each,
 )
 
-__all__ = ["OrderAdmin", "ReturnAdmin", "ShipmentAdmin", "purchasing", "receipts", "routing"]
+__all__ = ["OrderAdmin", "ReturnAdmin", "ShipmentAdmin", "packages", "picking", "purchasing", "receipts", "routing"]
 
 COLOURS = {
     "pending": "warning",
@@ -173,9 +178,15 @@ class ShipmentAdmin(StatusAdmin):
         ("tracking_number", "sscc"),
         ("shipped_at", "delivered_at"),
     )
-    inlines = (ShipmentLineInline,)
+    inlines = (ShipmentLineInline, PackageInline)
     actions = ("deliver",)
-    actions_detail = ("deliver_this",)
+    actions_detail = ("slip", "deliver_this")
+
+    @action(description="Packing slip", icon="description", url_path="slip", permissions=["view"])
+    def slip(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        rows = self.get_queryset(request).select_related("order", "warehouse")
+        shipment = get_object_or_404(rows, pk=object_id)
+        return printed(slips.pdf(papers_of_shipment(shipment)), f"{shipment}-slip.pdf")
 
     @admin.action(description="Deliver", permissions=["step"])
     def deliver(self, request: HttpRequest, queryset: Any) -> None:

@@ -11,14 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from orders.models import FulfilmentItem, FulfilmentRequest, RoutingDecision, RoutingPolicy, SendingCost
+from orders.models import RoutingDecision, RoutingPolicy, SendingCost
 from orders.models.routing import WEIGHTS
-from partners.admin import DocumentAdmin, LinesInline, TracedAdmin
+from partners.admin import DocumentAdmin, TracedAdmin
 from stock.models import Warehouse
 
 DECISIONS_MAX = 20
 """Shown with an order; one is made whenever something of it is promised."""
-COLOURS = {"assigned": "warning", "accepted": "info", "completed": "success", "failed": "danger"}
 
 
 class PolicyForm(forms.ModelForm):
@@ -104,18 +103,6 @@ class SendingCostAdmin(TracedAdmin):
         return bool(request.user.has_perm("orders.change_sendingcost"))
 
 
-class ItemInline(LinesInline):
-    model = FulfilmentItem
-    fields = readonly_fields = ("product", "quantity", "completed", "failed")
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("order_line__variant")
-
-    @display(description="Product")
-    def product(self, item: FulfilmentItem) -> str:
-        return str(item.order_line.variant)
-
-
 class ExplainedAdmin(DocumentAdmin):
     """A document that was routed; its page says why as it was."""
 
@@ -133,21 +120,3 @@ class ExplainedAdmin(DocumentAdmin):
         if document and self.has_view_permission(request, document):
             found = {"decisions": self.decisions(document)}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | found)
-
-
-@admin.register(FulfilmentRequest)
-class FulfilmentRequestAdmin(ExplainedAdmin):
-    list_display = ("number", "order", "warehouse", "state", "failure", "assigned_at")
-    list_select_related = ("order", "warehouse")
-    list_filter = ("status", "warehouse")
-    search_fields = ("number__exact", "order__number__exact")
-    search_help_text = "A whole request or order number"
-    fields = (("number", "status"), ("order", "warehouse"), ("failure", "note"), ("assigned_at", "logical_timestamp"))
-    inlines = (ItemInline,)
-
-    @display(description="Status", ordering="status", label=COLOURS)
-    def state(self, document: FulfilmentRequest) -> tuple[str, str]:
-        return document.status, document.get_status_display()
-
-    def decisions(self, document: FulfilmentRequest) -> Iterable[RoutingDecision]:
-        return [document.routing] if document.routing else []

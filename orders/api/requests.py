@@ -15,12 +15,15 @@ from rest_framework.response import Response
 
 from orders import routing
 from orders.api.shipments import LINES_MAX, LeavingLine, Sscc, find_line, leaving_of
-from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine, RoutingDecision, RoutingPolicy
-from orders.operations import fulfilment, requesting
+from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine, Package, RoutingDecision, RoutingPolicy
+from orders.operations import fulfilment, packing, requesting
 from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
 from partners.models import Partner
+from partners.problems import InvalidInput
+
+PACKAGES_MAX = 100
 
 
 class RequestItemSerializer(serializers.Serializer[FulfilmentItem]):
@@ -113,6 +116,16 @@ class CompleteFields(serializers.Serializer[Any]):
     items = LeavingLine(
         many=True, required=False, default=list, max_length=LINES_MAX, help_text="What left; else all that is open."
     )
+    packages = serializers.ListField(
+        child=Text(max_length=20), required=False, default=list, max_length=PACKAGES_MAX,
+        help_text="The packages that left (their packageId), instead of items.",
+    )  # fmt: skip
+
+    def validate(self, fields: dict[str, Any]) -> dict[str, Any]:
+        for name in ("items", "sscc"):
+            if fields["packages"] and fields[name]:
+                raise serializers.ValidationError({name: "The packages say it; leave it out."})
+        return fields
 
 
 class RequestFilter(filters.FilterSet):
@@ -146,6 +159,20 @@ class RequestDoor(Door):
     def lines(self, request: FulfilmentRequest) -> list[OrderLine]:
         mine = OrderLine.objects.for_partner(self.partner).filter(order=request.order_id)
         return list(mine.select_related("variant", "reservation_line__variant"))
+
+    def packages(self, request: FulfilmentRequest, names: list[str]) -> list[Package]:
+        """The packages of a request that a body names. Raises InvalidInput for one that is not of it."""
+        known = {
+            row.number: row for row in Package.objects.for_partner(self.partner).filter(fulfilment_request=request)
+        }
+        unknown = [
+            (f"packages[{place}]", f"{name} is no package of this request for you.")
+            for place, name in enumerate(names)
+            if name not in known
+        ]
+        if unknown:
+            raise InvalidInput.of(unknown)
+        return [known[name] for name in dict.fromkeys(names)]
 
 
 class FulfilmentRequests(RequestDoor):
@@ -196,9 +223,17 @@ class Complete(RequestDoor):
     @extend_schema(operation_id="completeFulfillmentRequest", request=CompleteFields)
     @once
     def post(self, request: Request, number: str) -> Response:
-        """The goods left: all that is open, or the `items` named. They are booked out as a shipment."""
+        """The goods left: all that is open, the `items` or the `packages` named. They are booked out as a shipment.
+
+        Of packages the shipment takes the tracking number of the first that has one, unless one is sent.
+        """
         found = self.find(number)
         fields = self.understood(CompleteFields)
+        if names := fields.pop("packages"):
+            sent = {name: fields[name] for name in ("carrier", "service", "tracking_number")}
+            packages = self.packages(found, names)
+            packing.send(request=found, packages=packages, actor=self.actor, at=timezone.now(), **sent)
+            return self.answer(found)
         mine = self.lines(found)
         leaving = [leaving_of(place, line, mine, "items") for place, line in enumerate(fields.pop("items"))]
         return self.answer(

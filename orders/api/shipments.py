@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from stdnum import ean
 
-from orders.models import Order, OrderLine, Shipment, ShipmentLine
+from orders.models import Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
 from orders.operations import fulfilment
 from orders.operations.fulfilment import Leaving
 from partners.api import conditional
@@ -75,6 +75,25 @@ class ShipmentLineSerializer(serializers.Serializer[ShipmentLine]):
     serialNumbers = serializers.ListField(source="serial_numbers", child=serializers.CharField())
 
 
+class PackedLineSerializer(serializers.Serializer[PackageLine]):
+    lineId = serializers.CharField(source="order_line.line_id", help_text="The order's line.")
+    productId = serializers.CharField(source="order_line.variant.sku", help_text="What it is.")
+    quantity = serializers.IntegerField(help_text="Stock units in this package.")
+    batchNumber = serializers.CharField(
+        source="batch.number", default=None, allow_null=True, help_text="Null where it has none, and of a kit."
+    )
+    serialNumbers = serializers.ListField(
+        source="serial_numbers", child=serializers.CharField(), help_text="Its units, where they have numbers."
+    )
+
+
+class ShippedPackageSerializer(serializers.Serializer[Package]):
+    packageId = serializers.CharField(source="number", help_text="Our number of it.")
+    sscc = serializers.CharField(help_text="18 digits, in the barcode of its label.")
+    trackingNumber = serializers.CharField(source="tracking_number", help_text="Its own, where it has one.")
+    lines = PackedLineSerializer(many=True, help_text="What is in it.")
+
+
 class ShipmentSerializer(serializers.Serializer[Shipment]):
     shipmentId = serializers.CharField(source="number")
     orderId = serializers.CharField(source="order.number")
@@ -87,6 +106,7 @@ class ShipmentSerializer(serializers.Serializer[Shipment]):
     shippedAt = serializers.DateTimeField(source="shipped_at")
     deliveredAt = serializers.DateTimeField(source="delivered_at", allow_null=True)
     lines = ShipmentLineSerializer(many=True)
+    packages = ShippedPackageSerializer(many=True, help_text="The packages it left in, where they were packed here.")
     version = serializers.IntegerField()
 
 
@@ -107,7 +127,10 @@ class ShipmentDoor(Door):
         mine = OrderLine.objects.for_partner(self.partner)
         lines = ShipmentLine.objects.filter(order_line__in=mine).select_related("order_line__variant", "batch")
         rows = Shipment.objects.for_partner(self.partner).select_related("order", "warehouse")
-        return rows.prefetch_related(Prefetch("lines", lines))
+        contents = PackageLine.objects.filter(order_line__in=mine).select_related("order_line__variant", "batch")
+        packages = Package.objects.for_partner(self.partner).order_by("id")
+        packed = Prefetch("packages", packages.prefetch_related(Prefetch("lines", contents)))
+        return rows.prefetch_related(Prefetch("lines", lines), packed)
 
     def answer(self, shipment: Shipment, status: int = 200) -> Response:
         row = self.shown().get(pk=shipment.pk)

@@ -1,6 +1,16 @@
 from django.urls import path
 
-from orders.api import delivery_dates, notices, orders, purchase_orders, receipts, requests, returns, shipments
+from orders.api import (
+    delivery_dates,
+    notices,
+    orders,
+    packages,
+    purchase_orders,
+    receipts,
+    requests,
+    returns,
+    shipments,
+)
 
 urlpatterns = [
     path("deliveryDates", delivery_dates.DeliveryDates.as_view()),
@@ -16,8 +26,16 @@ urlpatterns = [
     path("fulfillmentRequests/<str:number>/accept", requests.Accept.as_view()),
     path("fulfillmentRequests/<str:number>/reject", requests.Reject.as_view()),
     path("fulfillmentRequests/<str:number>/complete", requests.Complete.as_view()),
+    path("fulfillmentRequests/<str:number>/packages", packages.PackRequest.as_view()),
+    path("packages", packages.Packages.as_view()),
+    path("packages/<str:number>", packages.OnePackage.as_view()),
+    path("packages/<str:number>/unpack", packages.Unpack.as_view()),
+    path("packages/<str:number>/label", packages.PackageLabel.as_view()),
+    path("packages/<str:number>/packingSlip", packages.PackageSlip.as_view()),
     path("shipments", shipments.Shipments.as_view()),
     path("shipments/<str:number>", shipments.OneShipment.as_view()),
+    path("shipments/<str:number>/labels", packages.ShipmentLabels.as_view()),
+    path("shipments/<str:number>/packingSlip", packages.ShipmentSlip.as_view()),
     path("shipments/<str:number>/deliver", shipments.Deliver.as_view()),
     path("returns", returns.Returns.as_view()),
     path("returns/<str:number>", returns.OneReturn.as_view()),

@@ -1,5 +1,7 @@
 from orders.models.notice import AdvanceShipNotice, NoticeLine, NoticePackage
 from orders.models.order import Order, OrderLine
+from orders.models.package import Package, PackageLine, SsccSeries
+from orders.models.picking import PickLine, PickWave
 from orders.models.promise import DeliveryPromise, PromisedLoad
 from orders.models.purchase import PurchaseOrder, PurchaseOrderLine, SupplierTerms
 from orders.models.receipt import LandedCharge, LandedShare, Receipt, ReceiptLine
@@ -30,6 +32,10 @@ __all__ = [
     "NoticePackage",
     "Order",
     "OrderLine",
+    "Package",
+    "PackageLine",
+    "PickLine",
+    "PickWave",
     "Pickup",
     "Place",
     "PromisedLoad",
@@ -45,6 +51,7 @@ __all__ = [
     "Shipment",
     "ShipmentLine",
     "ShippingCalendar",
+    "SsccSeries",
     "Stamp",
     "SupplierTerms",
     "TransitTime",

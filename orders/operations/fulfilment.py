@@ -113,7 +113,7 @@ def complete(
     """The warehouse fulfilled its request, all that is open or what is `done`: the goods are booked out as `ship` does.
 
     Without a tracking number the shipment goes by the request's own. Raises IllegalStep once nothing is open of it,
-    InvalidInput for more than is open, and what `ship` raises.
+    InvalidInput for more than is open and in no package (those leave by `packing.send`), and what `ship` raises.
     """
     order = Order.objects.lock().get(pk=request.order_id)
     requesting.must_live(request, verb="completed")
@@ -122,7 +122,8 @@ def complete(
     if leaving is None:
         leaving = [Leaving(line=item.order_line, quantity=item.open_quantity) for item in items.values()]
         leaving = [row for row in leaving if row.quantity]
-    requesting.check_open(items, units=_by_line(leaving), verb="completed")
+    packed = requesting.in_packages(request)
+    requesting.check_open(items, units=_by_line(leaving), verb="completed", packed=packed)
     ship(
         order=order, warehouse=request.warehouse, leaving=leaving, carrier=carrier, service=service, sscc=sscc,
         tracking_number=tracking_number or f"{request.number}-{order.shipments.count() + 1}", actor=actor, at=at,

@@ -13,12 +13,12 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, Sum
 
-from orders.models import FulfilmentItem, FulfilmentRequest, Order, RoutingDecision, Stamp
+from orders.models import FulfilmentItem, FulfilmentRequest, Order, Package, PackageLine, RoutingDecision, Stamp
 from orders.operations import sourcing, waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput
-from stock.models import Allocation, ReservationLine, Warehouse
+from stock.models import Allocation, Level, ReservationLine, Warehouse
 from stock.operations import changing, counting
 from stock.operations.changing import Less
 
@@ -79,12 +79,14 @@ def reject(
     at: datetime,
     note: str = "",
     units: Mapping[int, int] | None = None,
+    levels: Sequence[Level] = (),
 ) -> FulfilmentRequest:
     """The warehouse cannot fulfil it, all that is open of it or so many `units` by order line.
 
     What was promised there is free again and routed anew, as the order was, never again to a warehouse that refused
-    this order; the rest waits. What could not be found is counted: a blind count of the products is opened.
-    Raises IllegalStep once nothing of it is open, and InvalidInput for more than is open.
+    this order; the rest waits. What could not be found is counted: a blind count of the products is opened, or of
+    the bins of the `levels` named, whose promises are given up first. Raises IllegalStep once nothing of it is open,
+    and InvalidInput for more than is open.
     """
     order, locked = _lock(request)
     must_live(locked, verb="rejected")
@@ -94,7 +96,12 @@ def reject(
     refused = units or {line_id: item.open_quantity for line_id, item in items.items() if item.open_quantity}
     check_open(items, units=refused, verb="rejected")
     less = [
-        Less(line=kept, quantity=count, warehouse_code=locked.warehouse.code)
+        Less(
+            line=kept,
+            quantity=count,
+            warehouse_code=locked.warehouse.code,
+            level_ids=frozenset(level.pk for level in levels),
+        )
         for line_id, count in refused.items()
         if (kept := items[line_id].order_line.reservation_line)
     ]
@@ -112,7 +119,7 @@ def reject(
     follow(order=order, ticks=ticks)
     Order.objects.filter(pk=order.pk).update(version=F("version") + 1)
     if failure == Failure.NOT_FOUND:
-        _count(locked.warehouse, [items[line_id] for line_id in refused], actor=actor, at=at)
+        _count(locked.warehouse, [items[line_id] for line_id in refused], levels, actor=actor, at=at)
     ticks.write()
     return locked
 
@@ -232,16 +239,33 @@ def must_live(request: FulfilmentRequest, *, verb: str) -> None:
         )
 
 
-def check_open(items: Mapping[int, FulfilmentItem], *, units: Mapping[int, int], verb: str) -> None:
-    """Raises InvalidInput where more units, by order line, are named than a request has open."""
+def in_packages(request: FulfilmentRequest) -> dict[int, int]:
+    """Units by order line in packages that have not left. One query."""
+    lines = PackageLine.objects.filter(package__fulfilment_request=request, package__status=Package.Status.PACKED)
+    rows = lines.order_by().values("order_line").annotate(units=Sum("quantity"))
+    return dict(rows.values_list("order_line", "units"))
+
+
+def check_open(
+    items: Mapping[int, FulfilmentItem],
+    *,
+    units: Mapping[int, int],
+    verb: str,
+    packed: Mapping[int, int] | None = None,
+) -> None:
+    """Raises InvalidInput where more units, by order line, are named than a request has open, but for the `packed`."""
     for line_id, count in units.items():
         still = items[line_id].open_quantity if line_id in items else 0
-        if count > still:
-            raise InvalidInput.at("items", f"{count} would be {verb}, {still} are open in this request.")
+        inside = packed.get(line_id, 0) if packed else 0
+        if count > still - inside:
+            boxes = f", {inside} of them in packages that leave as such" if inside else ""
+            raise InvalidInput.at("items", f"{count} would be {verb}, {still} are open in this request{boxes}.")
 
 
-def _count(warehouse: Warehouse, items: Sequence[FulfilmentItem], *, actor: Actor, at: datetime) -> None:
-    skus = sorted({item.order_line.variant.sku for item in items})
-    counting.open(
-        warehouse=warehouse, scope=counting.Scope(skus=tuple(skus)), rules=counting.Rules(), actor=actor, at=at
-    )
+def _count(
+    warehouse: Warehouse, items: Sequence[FulfilmentItem], levels: Sequence[Level], *, actor: Actor, at: datetime
+) -> None:
+    skus = tuple(sorted({item.order_line.variant.sku for item in items}))
+    bins = tuple(sorted({level.location.code for level in levels}))
+    scope = counting.Scope(locations=bins) if bins else counting.Scope(skus=skus)
+    counting.open(warehouse=warehouse, scope=scope, rules=counting.Rules(), actor=actor, at=at)

@@ -25,7 +25,7 @@ class LocationInline(TabularInline):
     extra = 0
     can_delete = False
     per_page = 50
-    fields = ("code", "is_default")
+    fields = ("code", "is_default", "pick_sequence")
 
 
 @admin.register(Warehouse)
@@ -56,7 +56,7 @@ class WarehouseAdmin(TracedAdmin):
 
 @admin.register(Location)
 class LocationAdmin(ReadOnlyAdmin):
-    list_display = ("code", "warehouse", "kind", "is_default")
+    list_display = ("code", "warehouse", "kind", "is_default", "pick_sequence")
     list_select_related = ("warehouse",)
     list_filter = ("kind", "warehouse")
     search_fields = ("code__exact",)

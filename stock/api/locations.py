@@ -18,12 +18,19 @@ from stock.operations import warehouses
 
 class LocationFields(serializers.Serializer[Any]):
     code = Text(max_length=40, help_text="Letters, digits, dots, dashes and underscores; as on the label.")
+    pickSequence = serializers.IntegerField(
+        source="pick_sequence", min_value=0, max_value=2**31 - 1, required=False, default=0,
+        help_text="A picker's way through the warehouse: lower ones first, then by code.",
+    )  # fmt: skip
 
 
 class LocationSerializer(serializers.Serializer[Location]):
     warehouseLocation = serializers.CharField(source="warehouse.code")
     code = serializers.CharField()
     isDefault = serializers.BooleanField(source="is_default", help_text="Where goods go when no bin is named.")
+    pickSequence = serializers.IntegerField(
+        source="pick_sequence", help_text="A picker's way through the warehouse: lower ones first, then by code."
+    )
 
 
 class Locations(Door):

@@ -98,6 +98,7 @@ class Location(models.Model):
     code = models.CharField(max_length=40)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.BIN)
     is_default = models.BooleanField(default=False)
+    pick_sequence = models.PositiveIntegerField(default=0, help_text="A picker's way: lower ones first, then by code.")
 
     history = HistoricalRecords(bases=[Traced])
 

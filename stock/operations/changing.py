@@ -109,21 +109,26 @@ def add_lines(
 
 @dataclass(frozen=True, kw_only=True)
 class Less:
-    """So many units of a line, of a SKU or a whole kit, that are wanted no more; from one warehouse, or any."""
+    """So many units of a line, of a SKU or a whole kit, that are wanted no more; from one warehouse, or any.
+
+    What is promised on `level_ids` is given up first: there the goods were not found.
+    """
 
     line: ReservationLine
     quantity: int
     warehouse_code: str = ""
+    level_ids: frozenset[int] = frozenset()
 
 
 @transaction.atomic
 def give_back(
     *, reservation: Reservation, less: Sequence[Less], actor: Actor, at: datetime, to_keep_anew: Collection[int] = ()
 ) -> dict[int, int]:
-    """Free exactly units this promise holds, the last kept first; what left the building is never given back.
+    """Free exactly units this promise holds; what left the building is never given back.
 
-    Returns the units freed, by the line's id; less than asked where less is held. The promise ends when nothing is
-    left of it only if the caller says so. A promise that has ended holds nothing, so nothing is freed.
+    Those on the levels named go first, then the last kept. Returns the units freed, by the line's id; less than
+    asked where less is held. The promise ends when nothing is left of it only if the caller says so. A promise that
+    has ended holds nothing, so nothing is freed.
 
     Who then keeps more says of which variants (their ids): all their levels are locked here, in one go. Two who move
     promises from each other's warehouses would else wait for one another.
@@ -142,7 +147,7 @@ def give_back(
     changes: dict[int, int] = defaultdict(int)
     for one in wanted:
         missing = one.quantity
-        for row in reversed(kept):
+        for row in _in_turn(kept, one.level_ids):
             if row.line_id != one.line.pk or one.warehouse_code not in ("", codes[row.pk]):
                 continue
             if units := min(missing, left[row.pk]):
@@ -155,6 +160,12 @@ def give_back(
             Allocation.objects.filter(pk=row.pk).update(freed=F("freed") + units)
     ledger.promise(changes, actor=actor, at=at)
     return dict(freed)
+
+
+def _in_turn(kept: Sequence[Allocation], level_ids: frozenset[int]) -> list[Allocation]:
+    """The last kept first, those on these levels before all others."""
+    named = [row for row in reversed(kept) if row.level_id in level_ids]
+    return named + [row for row in reversed(kept) if row.level_id not in level_ids]
 
 
 @transaction.atomic

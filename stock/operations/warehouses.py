@@ -73,14 +73,16 @@ def open_warehouse(
 
 
 @transaction.atomic
-def open_location(*, warehouse: Warehouse, code: str, actor: Actor) -> Location:
+def open_location(*, warehouse: Warehouse, code: str, actor: Actor, pick_sequence: int = 0) -> Location:
     """A new bin in a warehouse. Two who open the same at once: the second is refused.
 
     Raises InvalidInput for a code nobody could print on a label, and LocationExists.
     """
     if not LOCATION_CODE.fullmatch(code):
         raise InvalidInput.at("code", "A bin's code takes up to 40 letters, digits, dots, dashes and underscores.")
-    bin_, is_new = Location.objects.get_or_create(warehouse=warehouse, code=code)
+    bin_, is_new = Location.objects.get_or_create(
+        warehouse=warehouse, code=code, defaults={"pick_sequence": pick_sequence}
+    )
     if not is_new:
         raise LocationExists(f"{warehouse.code} has a bin {code}.", warehouseLocation=warehouse.code, location=code)
     return bin_

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from catalog import scans
 from catalog.models import Identifier, Pack
 from tests import make
 
@@ -83,3 +86,13 @@ def test_a_scan_costs_one_look_up(api, retailer, sauce, django_assert_num_querie
     client = api(retailer)
     with django_assert_num_queries(1 + queries):  # the token
         read(client, code)
+
+
+@pytest.mark.parametrize(("code", "is_sauce"), [
+    (GTIN, True), (CASE, True), (f"01{GTIN}10L1", True), ("SAUCE", True), ("1k0615 301", True), ("THEIRS-1", True),
+    ("OTHER", False), ("4006381333931", False), ("\x00", False), ("", False)])  # fmt: skip
+def test_of_a_product_in_the_hand_it_is_told_whether_a_label_is_its_own(supplier, sauce, code, is_sauce):
+    """Whoever gave it the number: a supplier's own is on the box as well."""
+    Identifier.objects.create(variant=sauce, scheme="supplier", value="THEIRS-1", plain="THEIRS1", partner=supplier)
+    read = scans.on_label_of(variant=sauce, code=code, today=date(2026, 1, 1))
+    assert bool(read.matches) == is_sauce

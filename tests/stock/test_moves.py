@@ -212,7 +212,7 @@ def test_bins_are_listed_and_opened_by_who_is_granted_the_warehouse(api, hall):
     path = "/warehouses/HALL/locations"
     made = client.post(path, {"code": "C-07"})
     assert (made.status_code, made.json()) == (
-        201, {"warehouseLocation": "HALL", "code": "C-07", "isDefault": False},
+        201, {"warehouseLocation": "HALL", "code": "C-07", "isDefault": False, "pickSequence": 0},
     )  # fmt: skip
     again = client.post(path, {"code": "C-07"})
     assert (again.status_code, again.json()["code"]) == (409, "location_exists")
