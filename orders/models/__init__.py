@@ -3,6 +3,7 @@ from orders.models.order import Order, OrderLine
 from orders.models.promise import DeliveryPromise, PromisedLoad
 from orders.models.purchase import PurchaseOrder, PurchaseOrderLine, SupplierTerms
 from orders.models.receipt import LandedCharge, LandedShare, Receipt, ReceiptLine
+from orders.models.remedy import Remedy
 from orders.models.request import FulfilmentItem, FulfilmentRequest, Stamp, WarehouseClock
 from orders.models.returns import Return, ReturnLine
 from orders.models.shipment import Shipment, ShipmentLine
@@ -36,6 +37,7 @@ __all__ = [
     "PurchaseOrderLine",
     "Receipt",
     "ReceiptLine",
+    "Remedy",
     "Return",
     "ReturnLine",
     "Shipment",
