@@ -48,6 +48,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "purchaseorder",
         "supplierterms",
         "landedcharge",
+        "costingrule",
+        "revaluation",
     ),
     "Auditor": (),
 }
