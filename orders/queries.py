@@ -25,26 +25,23 @@ def open_lines(variant_ids: Sequence[int]) -> dict[int, dict[str, int]]:
 
 def cost_of_goods(*, shipment: Shipment) -> dict[str, Decimal]:
     """What the goods of a shipment cost us, by line id; lines nothing is known of yet, or of another's goods, are not
-    there. A kit costs what its components do; lines of one product share its cost by their units. Four queries."""
+    there. A kit costs what its components do; lines of one product share its cost by their units. Three queries."""
+    rows = list(shipment.lines.select_related("order_line").order_by("id"))
+    parts: dict[int | None, list[tuple[int, int]]] = defaultdict(list)
+    of_kits = ReservationLine.objects.filter(kit_line__in=[row.order_line.reservation_line_id for row in rows])
+    for kit_id, variant_id, units, kits in of_kits.values_list("kit_line", "variant", "quantity", "kit_line__quantity"):
+        parts[kit_id].append((variant_id, units // kits))
     wanted: dict[tuple[str, int], int] = defaultdict(int)
-    rows = list(shipment.lines.select_related("order_line__reservation_line").order_by("id"))
-    kits = [row.order_line.reservation_line_id for row in rows]
-    parts: dict[int, list[ReservationLine]] = defaultdict(list)
-    for part in ReservationLine.objects.filter(kit_line__in=kits):
-        parts[part.kit_line_id or 0].append(part)
     for row in rows:
-        line, kit = row.order_line, row.order_line.reservation_line
-        for part in parts[kit.pk] if kit else []:
-            wanted[line.line_id, part.variant_id] += row.quantity * part.quantity // kit.quantity  # type: ignore[union-attr]  # it has parts
-        if not kit or not parts[kit.pk]:
-            wanted[line.line_id, line.variant_id] += row.quantity
-    known = valuation.cost_of_goods(references=[shipment.number])
+        line = row.order_line
+        for variant_id, each in parts.get(line.reservation_line_id) or [(line.variant_id, 1)]:
+            wanted[line.line_id, variant_id] += row.quantity * each
+    left = {pk: cost for (_, pk), cost in valuation.cost_of_goods(references=[shipment.number]).items()}
     found: dict[str, Decimal] = defaultdict(Decimal)
-    left = {variant_id: cost for (_, variant_id), cost in known.items()}
     for (line_id, variant_id), units in wanted.items():
-        if variant_id in left and left[variant_id][0]:
-            there, value = left[variant_id]
-            part_value = costing.share(value, min(units, there), there)
-            left[variant_id] = (there - min(units, there), value - part_value)
-            found[line_id] += part_value
+        there, value = left.get(variant_id, (0, Decimal(0)))
+        if units := min(units, there):
+            mine = costing.share(value, units, there)
+            left[variant_id] = there - units, value - mine
+            found[line_id] += mine
     return dict(found)
