@@ -28,6 +28,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "forget import rows": {"task": "catalog.tasks.forget_import_rows", "schedule": crontab(minute="11")},
     "fill backorders": {"task": "orders.tasks.fill_backorders", "schedule": 30.0},
     "forget unclaimed promises": {"task": "orders.tasks.forget_unclaimed_promises", "schedule": crontab(minute="53")},
+    "value the ledger": {"task": "stock.tasks.value_ledger", "schedule": 60.0},
     "seal the ledger": {"task": "stock.tasks.seal_ledger", "schedule": crontab(hour="1", minute="47")},
     "prove the ledger": {"task": "stock.tasks.audit_ledger", "schedule": crontab(hour="2", minute="17")},
     "take a snapshot": {"task": "stock.tasks.take_snapshot", "schedule": crontab(hour="3", minute="17")},

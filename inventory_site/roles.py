@@ -54,6 +54,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "purchaseorder",
         "supplierterms",
         "landedcharge",
+        "costingrule",
+        "revaluation",
     ),
     "Auditor": (),
 }

@@ -5,6 +5,7 @@ Development answers on loopback names only, so that a forgotten mode is useless 
 """
 
 import os
+import re
 import secrets
 from functools import partial
 from importlib.util import find_spec
@@ -166,6 +167,12 @@ DATABASES["default"]["OPTIONS"]["options"] = " ".join(
         "idle_in_transaction_session_timeout": env.int("DATABASE_IDLE_TIMEOUT_MS", 60_000),
     }.items()
 )
+
+# -- The books ---------------------------------------------------------------------
+# What stock is worth is kept in one currency; costs in another wait until somebody books them.
+BOOKS_CURRENCY = env.str("BOOKS_CURRENCY", "EUR")
+if not re.fullmatch("[A-Z]{3}", BOOKS_CURRENCY):
+    raise ImproperlyConfigured("BOOKS_CURRENCY is not three capital letters, like EUR.")
 
 # -- Cache, queue ------------------------------------------------------------------
 CACHE_URL = env.str("CACHE_URL", "")
@@ -378,6 +385,14 @@ UNFOLD = {
                 ("Receipts", "receipt", "orders_receipt"),
                 ("Receive goods", "barcode_scanner", "orders_receipt/receive"),
                 ("Supplier terms", "handshake", "orders_supplierterms"),
+            ),
+            menu(
+                "Value",
+                ("Inventory value", "account_balance", "stock_costpool"),
+                ("Cost layers", "layers", "stock_costlayer"),
+                ("Costs told", "request_quote", "stock_costnote"),
+                ("Revaluations", "price_change", "stock_revaluation"),
+                ("Costing rules", "calculate", "stock_costingrule"),
             ),
             menu(
                 "Catalog",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, F, Prefetch, QuerySet
 
 from orders.models import FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
 from orders.papers.facts import Address, Box, Consignment, Row, address_of
-from stock.models import Warehouse
+from stock import costing, valuation
+from stock.models import ReservationLine, Warehouse
 
 # What still wants to leave us; the rest is history.
 OPEN = (Order.Status.PENDING, Order.Status.CONFIRMED, Order.Status.PACKED)
@@ -98,3 +101,27 @@ def _rows(lines: Iterable[PackageLine | ShipmentLine]) -> tuple[Row, ...]:
         )
         for line in lines
     )
+
+
+def cost_of_goods(*, shipment: Shipment) -> dict[str, Decimal]:
+    """What the goods of a shipment cost us, by line id; lines nothing is known of yet, or of another's goods, are not
+    there. A kit costs what its components do; lines of one product share its cost by their units. Three queries."""
+    rows = list(shipment.lines.select_related("order_line").order_by("id"))
+    parts: dict[int | None, list[tuple[int, int]]] = defaultdict(list)
+    of_kits = ReservationLine.objects.filter(kit_line__in=[row.order_line.reservation_line_id for row in rows])
+    for kit_id, variant_id, units, kits in of_kits.values_list("kit_line", "variant", "quantity", "kit_line__quantity"):
+        parts[kit_id].append((variant_id, units // kits))
+    wanted: dict[tuple[str, int], int] = defaultdict(int)
+    for row in rows:
+        line = row.order_line
+        for variant_id, each in parts.get(line.reservation_line_id) or [(line.variant_id, 1)]:
+            wanted[line.line_id, variant_id] += row.quantity * each
+    left = {pk: cost for (_, pk), cost in valuation.cost_of_goods(references=[shipment.number]).items()}
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    for (line_id, variant_id), units in wanted.items():
+        there, value = left.get(variant_id, (0, Decimal(0)))
+        if units := min(units, there):
+            mine = costing.share(value, units, there)
+            left[variant_id] = there - units, value - mine
+            found[line_id] += mine
+    return dict(found)

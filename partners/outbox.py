@@ -23,6 +23,7 @@ TYPES: dict[str, str] = {
     "reservation.expired": "A reservation ran out before it was committed; its stock is free again.",
     "order.created": "An order was placed and its stock is promised.",
     "order.amended": "Lines of an order changed; what it no longer wants is free again.",
+    "shortage.resolved": "Units of an order that lacked a promise were seen to: `remedy` says how.",
     "order.confirmed": "An order was accepted for fulfilment.",
     "order.packed": "All of an order is packed.",
     "order.shipped": "Goods of an order left a warehouse.",

@@ -14,6 +14,8 @@ list. The writers wait for nobody and notice nothing.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import connection
 
@@ -45,3 +47,19 @@ def up_to(*, wait_seconds: float) -> int | None:
             cursor.execute(WRITERS)
             waited_for &= {row[0] for row in cursor.fetchall()}
     return highest
+
+
+@contextmanager
+def alone(key: int) -> Iterator[bool]:
+    """Whether nobody else holds this key; held to the end of the block.
+
+    A lock of the session, since it outlives the transactions within; gone with the connection if we die.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        [is_alone] = cursor.fetchone()
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])

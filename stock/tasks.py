@@ -1,4 +1,4 @@
-"""Work the stock book does by itself: what ran out is ended, and every night the book is sealed and proved."""
+"""Work the stock book does by itself: what ran out is ended, what moved is valued, every night the book is proved."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from partners import actors, tasks
-from stock import proof, seals
+from stock import proof, seals, valuation
 from stock.models import Snapshot
-from stock.operations import reservations, sealing, snapshots
+from stock.operations import reservations, sealing, snapshots, valuing
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,16 @@ def expire_reservations() -> int:
 def audit_ledger() -> int:
     """Prove the book and its seals, and shout; never repair. Returns how many differences were found."""
     with proof.one_snapshot():
-        differences = proof.prove_ledger().differences + seals.prove_seals().differences
+        differences = proof.prove_ledger().differences + seals.prove_seals().differences + valuation.differences()
     for difference in differences:
         log.error("The stock book disagrees: %s", difference)
     return len(differences)
+
+
+@shared_task
+def value_ledger() -> int:
+    """Value what was booked since the last time; what could not be valued now is valued the next time."""
+    return valuing.follow(at=timezone.now()) or 0
 
 
 @shared_task

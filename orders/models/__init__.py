@@ -5,6 +5,7 @@ from orders.models.picking import PickLine, PickWave
 from orders.models.promise import DeliveryPromise, PromisedLoad
 from orders.models.purchase import PurchaseOrder, PurchaseOrderLine, SupplierTerms
 from orders.models.receipt import LandedCharge, LandedShare, Receipt, ReceiptLine
+from orders.models.remedy import Remedy
 from orders.models.request import FulfilmentItem, FulfilmentRequest, Stamp, WarehouseClock
 from orders.models.returns import Return, ReturnLine
 from orders.models.routing import RoutingDecision, RoutingPolicy, SendingCost
@@ -43,6 +44,7 @@ __all__ = [
     "PurchaseOrderLine",
     "Receipt",
     "ReceiptLine",
+    "Remedy",
     "Return",
     "ReturnLine",
     "RoutingDecision",

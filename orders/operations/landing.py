@@ -14,6 +14,9 @@ from orders import deliveries
 from orders.models import LandedCharge, LandedShare, Receipt, ReceiptLine
 from partners.actors import Actor
 from partners.problems import Conflict, InvalidInput, Problem
+from stock.models import CostNote
+from stock.operations import valuing
+from stock.operations.valuing import Cost
 
 Spread = LandedCharge.Spread
 
@@ -66,6 +69,16 @@ def charge(
         return earlier
     LandedShare.objects.bulk_create(
         LandedShare(charge=made, line=line, amount=share) for line, share in zip(lines, shares, strict=True)
+    )
+    valuing.tell(
+        costs=[
+            Cost(movement_id=line.movement_id, amount=share, currency=currency)
+            for line, share in zip(lines, shares, strict=True)
+            if share
+        ],
+        kind=CostNote.Kind.LANDED,
+        reference=f"{receipt.number} {reference}",
+        at=at,
     )
     return made
 

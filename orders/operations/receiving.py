@@ -31,9 +31,11 @@ from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, InvalidInput
-from stock.models import Batch, Warehouse
+from stock.models import Batch, CostNote, Warehouse
 from stock.operations import receiving as dock
+from stock.operations import valuing
 from stock.operations.receiving import Goods, Labelled
+from stock.operations.valuing import Cost
 
 Closing = PurchaseOrderLine.Closing
 TAKES_GOODS = {PurchaseOrder.Status.SENT, PurchaseOrder.Status.CONFIRMED, PurchaseOrder.Status.RECEIVED}
@@ -107,7 +109,9 @@ def receive(
         for piece in pieces
         for part in sorting.hold(piece=piece, batch=batches[piece.place], terms=terms, today=today)
     ]
-    _put_down(receipt, sorting.with_serials(held), batches, books, actor=actor, at=at)
+    put_down = sorting.with_serials(held)
+    movement_ids = _put_down(receipt, put_down, batches, books, actor=actor, at=at)
+    _tell_costs(receipt, put_down, movement_ids, orders, at=at)
     _end_lines(orders, lines, books, received, terms)
     if receipt.notice:
         _end_notice(receipt.notice)
@@ -196,8 +200,8 @@ def _claim_note(receipt: Receipt) -> Receipt | None:
 def _put_down(
     receipt: Receipt, pieces: Sequence[Piece], batches: Sequence[Batch | None], books: Mapping[int, Awaited], *,
     actor: Actor, at: datetime,
-) -> None:  # fmt: skip
-    """Book the pieces into the warehouse, and write a line for each."""
+) -> list[int]:  # fmt: skip
+    """Book the pieces into the warehouse, and write a line for each; the ledger's rows."""
     movement_ids = dock.receive(
         warehouse=receipt.warehouse,
         goods=[
@@ -231,6 +235,28 @@ def _put_down(
             movement_id=movement_id,
         )
         for piece, movement_id in zip(pieces, movement_ids, strict=True)
+    )
+    return movement_ids
+
+
+def _tell_costs(
+    receipt: Receipt, pieces: Sequence[Piece], movement_ids: Sequence[int], orders: Mapping[int, PurchaseOrder],
+    *, at: datetime,
+) -> None:  # fmt: skip
+    """What was agreed is what the goods are worth, until freight and duty come."""
+    priced = [
+        (piece.order_line, piece.order_line.unit_cost, piece.quantity, movement_id)
+        for piece, movement_id in zip(pieces, movement_ids, strict=True)
+        if piece.order_line and piece.order_line.unit_cost is not None
+    ]
+    valuing.tell(
+        costs=[
+            Cost(movement_id=pk, amount=each * units, currency=orders[line.order_id].currency)
+            for line, each, units, pk in priced
+        ],
+        kind=CostNote.Kind.PRICE,
+        reference=receipt.number,
+        at=at,
     )
 
 

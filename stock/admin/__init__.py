@@ -13,6 +13,7 @@ from stock.admin import (
     rules,
     serials,
     transfers,
+    values,
     warehouses,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "rules",
     "serials",
     "transfers",
+    "values",
     "warehouses",
 ]

@@ -1,4 +1,15 @@
 from stock.models.batch import Batch
+from stock.models.costing import (
+    CostBook,
+    CostDraw,
+    CostingRule,
+    CostLanding,
+    CostLayer,
+    CostNote,
+    CostPool,
+    Revaluation,
+    ValuedUpTo,
+)
 from stock.models.count import Count, CountLine
 from stock.models.inbound import Inbound
 from stock.models.level import Level
@@ -16,6 +27,13 @@ from stock.models.warehouse import Location, Warehouse
 __all__ = [
     "Allocation",
     "Batch",
+    "CostBook",
+    "CostDraw",
+    "CostLanding",
+    "CostLayer",
+    "CostNote",
+    "CostPool",
+    "CostingRule",
     "Count",
     "CountLine",
     "Inbound",
@@ -28,6 +46,7 @@ __all__ = [
     "Recall",
     "Reservation",
     "ReservationLine",
+    "Revaluation",
     "Seal",
     "Serial",
     "SerialMovement",
@@ -35,5 +54,6 @@ __all__ = [
     "SnapshotLevel",
     "Transfer",
     "TransferLine",
+    "ValuedUpTo",
     "Warehouse",
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -44,7 +43,7 @@ def seal(
     the next call. None, and nothing done, when another sealer is at work or some transaction went on writing for
     `wait_seconds`.
     """
-    with _alone() as is_alone:
+    with settled.alone(SEALER) as is_alone:
         up_to = settled.up_to(wait_seconds=wait_seconds) if is_alone else None
         if up_to is None:
             return None
@@ -61,16 +60,3 @@ def _seal_block(*, up_to: int, at: datetime) -> int:
         cursor.execute(SEAL, {"up_to": up_to, "at": at, "block_rows": BLOCK_ROWS})
         made = cursor.fetchone()
     return made[0] if made else 0
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """A lock of the session, since it outlives the blocks' transactions; gone with the connection if we die."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [SEALER])
-        [is_alone] = cursor.fetchone()
-        try:
-            yield is_alone
-        finally:
-            if is_alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [SEALER])

@@ -211,7 +211,7 @@ def test_nobody_seals_while_another_does(own_database):
     is_held, may_end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with sealing._alone():
+        with settled.alone(sealing.SEALER):
             is_held.set()
             assert may_end.wait(timeout=60)
         connections.close_all()
