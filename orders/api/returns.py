@@ -16,7 +16,8 @@ from rest_framework.response import Response
 from orders.api.shipments import find_line
 from orders.models import Order, OrderLine, Return, ReturnLine
 from orders.operations import returning
-from orders.operations.returning import ComingBack, Verdict
+from orders.operations.judging import Verdict
+from orders.operations.returnable import ComingBack
 from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
