@@ -75,21 +75,26 @@ def test_an_address_that_is_not_there_is_a_404(retailer, path):
 def belongings(retailer, supplier) -> dict[str, str]:
     """One of everything, belonging to one retailer and one supplier: the path parameters that name them."""
     warehouse = make.make_warehouse(code="W1")
-    variant = make.make_variant(sku="SAUCE", suppliers=[supplier])
+    variant = make.make_variant(sku="SAUCE", suppliers=[supplier], warranty_months=12)
     make.make_level(variant=variant, warehouse=warehouse, on_hand=10)
     client = api_of(retailer)
     lines = [{"productId": "SAUCE", "quantity": 1}]
     held = client.post("/reservations", {"reference": "cart", "lines": lines}).json()
     ship_to = {"name": "x", "country": "US", "postalCode": "1"}
-    order = client.post("/orders", {"externalReference": "PO", "shipTo": ship_to, "lines": lines}).json()
+    two = [{"productId": "SAUCE", "quantity": 2}]
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": ship_to, "lines": two}).json()
     client.post(f"/orders/{order['orderId']}/confirm")
     [asked] = client.get("/fulfillmentRequests").json()["items"]
     sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
-    shipment = client.post("/shipments", sent | {"lines": lines}).json()
+    shipment = client.post("/shipments", sent | {"lines": two}).json()
     coming = [{"productId": "SAUCE", "quantity": 1, "reason": "x"}]
     where = {"country": "US", "postalCode": "1"}
     kept = client.post("/deliveryDates", {"lines": lines, "shipTo": where, "keep": True}).json()
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    broken = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()["returnId"]
+    client.post(f"/returns/{broken}/receive")
+    verdict = {"lines": [{"productId": "SAUCE", "disposition": "warrantyClaim"}]}
+    [judged] = client.post(f"/returns/{broken}/inspect", verdict).json()["lines"]
     make.make_warehouse(code="W2")
     ends = {"sourceWarehouse": "W1", "targetWarehouse": "W2"}
     transfer = client.post("/transfers", ends | {"lines": lines}).json()
@@ -119,6 +124,7 @@ def belongings(retailer, supplier) -> dict[str, str]:
         "fulfillmentRequests": asked["fulfillmentRequestId"],
         "shipments": shipment["shipmentId"],
         "returns": returned["returnId"],
+        "warrantyClaims": judged["warrantyClaimId"],
         "transfers": transfer["transferId"],
         "promises": kept["promiseId"],
         "warehouses": "W1",

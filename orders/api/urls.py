@@ -1,6 +1,16 @@
 from django.urls import path
 
-from orders.api import delivery_dates, notices, orders, purchase_orders, receipts, requests, returns, shipments
+from orders.api import (
+    delivery_dates,
+    notices,
+    orders,
+    purchase_orders,
+    receipts,
+    requests,
+    returns,
+    shipments,
+    warranty_claims,
+)
 
 urlpatterns = [
     path("deliveryDates", delivery_dates.DeliveryDates.as_view()),
@@ -23,6 +33,10 @@ urlpatterns = [
     path("returns/<str:number>", returns.OneReturn.as_view()),
     path("returns/<str:number>/receive", returns.Receive.as_view()),
     path("returns/<str:number>/inspect", returns.Inspect.as_view()),
+    path("returns/<str:number>/withdraw", returns.Withdraw.as_view()),
+    path("warrantyClaims", warranty_claims.WarrantyClaims.as_view()),
+    path("warrantyClaims/<str:number>", warranty_claims.OneWarrantyClaim.as_view()),
+    path("warrantyClaims/<str:number>/settle", warranty_claims.Settle.as_view()),
     path("purchaseOrders", purchase_orders.PurchaseOrders.as_view()),
     path("purchaseOrders/<str:number>", purchase_orders.OnePurchaseOrder.as_view()),
     path("purchaseOrders/<str:number>/send", purchase_orders.Send.as_view()),

@@ -5,6 +5,7 @@ from orders.models.purchase import PurchaseOrder, PurchaseOrderLine, SupplierTer
 from orders.models.receipt import LandedCharge, LandedShare, Receipt, ReceiptLine
 from orders.models.request import FulfilmentItem, FulfilmentRequest, Stamp, WarehouseClock
 from orders.models.returns import Return, ReturnLine
+from orders.models.sale import FoundAtSale, Sale, SalesBatch, SalesDevice
 from orders.models.shipment import Shipment, ShipmentLine
 from orders.models.shipping import (
     CalendarDay,
@@ -15,12 +16,14 @@ from orders.models.shipping import (
     TransitTime,
     WorkingHours,
 )
+from orders.models.warranty import WarrantyClaim
 
 __all__ = [
     "AdvanceShipNotice",
     "CalendarDay",
     "CarrierService",
     "DeliveryPromise",
+    "FoundAtSale",
     "FulfilmentItem",
     "FulfilmentRequest",
     "LandedCharge",
@@ -38,6 +41,9 @@ __all__ = [
     "ReceiptLine",
     "Return",
     "ReturnLine",
+    "Sale",
+    "SalesBatch",
+    "SalesDevice",
     "Shipment",
     "ShipmentLine",
     "ShippingCalendar",
@@ -45,5 +51,6 @@ __all__ = [
     "SupplierTerms",
     "TransitTime",
     "WarehouseClock",
+    "WarrantyClaim",
     "WorkingHours",
 ]

@@ -25,7 +25,7 @@ class Piece:
 
 
 def lines_of(returned: Return) -> list[ReturnLine]:
-    return list(returned.lines.select_related("return_of__order", "order_line__variant", "batch"))
+    return list(returned.lines.select_related("return_of__order", "order_line__variant__product_type", "batch"))
 
 
 def shipped(line: ReturnLine) -> list[Piece]:

@@ -1,4 +1,7 @@
-"""What may come back of an order: never more than left, of a batch that left, and units that left, each once."""
+"""What may come back of an order: never more than left, of a batch that left, and units that left, each once.
+
+And what goes out in exchange waits for it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from catalog.models import Variant
-from orders.models import Order, OrderLine, ReturnLine, ShipmentLine
-from partners.problems import InvalidInput, Problem
+from orders.models import Order, OrderLine, Return, ReturnLine, ShipmentLine
+from partners.problems import IllegalStep, InvalidInput, Problem
 from stock.models import Batch, Movement, ReservationLine, SerialMovement
 
 
@@ -22,16 +25,26 @@ class OverReturn(Problem):
     title = "More than was shipped"
 
 
+class ExchangeWaits(IllegalStep):
+    """It goes out in exchange for goods that are not back yet. Data: currentStatus, returnId."""
+
+    code = "exchange_waits"
+    title = "The goods it is exchanged for are not back yet"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ComingBack:
-    """So many of an order line, of a batch ("" = of the one shipped, where there is only one)."""
+    """So many of an order line, of a batch ("" = of the one shipped, where there is only one).
+
+    `exchange_for` is what is wanted instead; null where nothing is.
+    """
 
     line: OrderLine
     quantity: int
     reason: str
     batch_number: str = ""
     serial_number: str = ""
-    exchange_for: str = ""
+    exchange_for: Variant | None = None
 
 
 def check_quantity(*, sku: str, requested: int, returnable: int, **more: str) -> None:
@@ -46,6 +59,17 @@ def check_quantity(*, sku: str, requested: int, returnable: int, **more: str) ->
         )
 
 
+def check_exchanged(*, order: Order) -> None:
+    """What an order goes out in exchange for is back. One query, by the index of the replacement. Raises ExchangeWaits."""
+    awaited = Return.objects.filter(lines__replacement__order=order, status=Return.Status.ANNOUNCED).first()
+    if awaited is not None:
+        raise ExchangeWaits(
+            f"It goes out when return {awaited.number} is received.",
+            currentStatus=order.status,
+            returnId=awaited.number,
+        )
+
+
 def batches(*, coming: Sequence[ComingBack]) -> list[Batch | None]:
     """The batch of each row: the one named, if it was shipped; else the one shipped, if only one was.
 
@@ -53,8 +77,8 @@ def batches(*, coming: Sequence[ComingBack]) -> list[Batch | None]:
     """
     line_ids = {row.line.pk for row in coming}
     left: dict[int, dict[Batch, int]] = defaultdict(lambda: defaultdict(int))
-    for model, sign in ((ShipmentLine, 1), (ReturnLine, -1)):
-        for line in model.objects.filter(order_line__in=line_ids).select_related("batch"):
+    for rows, sign in ((ShipmentLine.objects.all(), 1), (ReturnLine.objects.coming(), -1)):
+        for line in rows.filter(order_line__in=line_ids).select_related("batch"):
             if line.batch:
                 left[line.order_line_id][line.batch] += sign * line.quantity
     found: list[Batch | None] = []
@@ -84,7 +108,7 @@ def check_units(*, order: Order, coming: Sequence[ComingBack]) -> None:
         return
     tracked = _tracked(row.line for row in coming)
     left = set(left_on(order).values_list("serial__variant", "serial__number"))
-    earlier = ReturnLine.objects.filter(order_line__in=tracked).exclude(serial_number="")
+    earlier = ReturnLine.objects.coming().filter(order_line__in=tracked).exclude(serial_number="")
     announced = set(earlier.values_list("order_line", "serial_number"))
     wrong = []
     for place, row in enumerate(coming):
