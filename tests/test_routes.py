@@ -108,6 +108,8 @@ def belongings(retailer, supplier) -> dict[str, str]:
     honey = make.make_variant(sku="HONEY", suppliers=[supplier], tracking="batch")
     make.make_level(variant=honey, warehouse=warehouse, batch_number="B1")
     recall = api_of(make.make_partner(kind="channel")).post("/batches/HONEY/B1/recall", {"reason": "glass"}).json()
+    sale = {"saleId": "1", "occurredAt": "2026-01-01T00:00:00Z", "warehouseLocation": "W1", "lines": lines}
+    sold = client.post("/pos/batches", {"deviceId": "TILL", "deviceSequence": 1, "sales": [sale]}).json()
     items = [{"productId": "RELISH", "name": "Relish"}]
     sent_in = client.post("/imports", {"kind": "catalog", "items": items}).json()
     return {
@@ -124,6 +126,7 @@ def belongings(retailer, supplier) -> dict[str, str]:
         "fulfillmentRequests": asked["fulfillmentRequestId"],
         "shipments": shipment["shipmentId"],
         "returns": returned["returnId"],
+        "pos": sold["batchId"],
         "warrantyClaims": judged["warrantyClaimId"],
         "transfers": transfer["transferId"],
         "promises": kept["promiseId"],
@@ -172,5 +175,6 @@ def test_the_owners_reach_what_the_stranger_did_not(belongings, retailer, suppli
         (api_of(supplier), {"suppliers", "products", "inventory", "batches", "recalls"} | BUYING),
     ):
         for noun in nouns:
+            within = "/batches" if noun == "pos" else ""
             below = "/locations" if noun == "warehouses" else ""
-            assert client.get(f"/{noun}/{belongings[noun]}{below}").status_code == 200, noun
+            assert client.get(f"/{noun}{within}/{belongings[noun]}{below}").status_code == 200, noun

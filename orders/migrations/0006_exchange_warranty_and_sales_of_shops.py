@@ -114,6 +114,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('code', models.CharField(help_text='Called deviceId by partners.', max_length=40)),
                 ('seen_at', models.DateTimeField()),
+                ('highest', models.BigIntegerField(default=0, help_text='The highest number it reported under.')),
+                ('missing', models.JSONField(default=list, help_text='The numbers below it that have not come, as ranges.')),
             ],
             options={
                 'ordering': ['partner_id', 'code'],

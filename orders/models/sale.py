@@ -17,6 +17,8 @@ class SalesDevice(models.Model):
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="+")
     code = models.CharField(max_length=40, help_text="Called deviceId by partners.")
     seen_at = models.DateTimeField()
+    highest = models.BigIntegerField(default=0, help_text="The highest number it reported under.")
+    missing = models.JSONField(default=list, help_text="The numbers below it that have not come, as ranges.")
 
     class Meta:
         ordering = ["partner_id", "code"]
