@@ -18,6 +18,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "order",
         "shipment",
         "return",
+        "warrantyclaim",
         "receipt",
         "advanceshipnotice",
         "carrierservice",
