@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.shortcuts import get_object_or_404
@@ -22,6 +23,7 @@ from stock.models import Warehouse
 
 # What is booked under the locks of one shop's levels in about a second.
 SALES_MAX, LINES_MAX, ALL_LINES_MAX, SERIALS_MAX = 200, 100, 1_000, 1_000
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 EXCEPTIONS = {
     "foundStock": "the book had fewer units; they were found, and are to be counted",
     "brokenPromises": "units were promised to others, who are told",
@@ -72,6 +74,11 @@ class SaleFields(serializers.Serializer[Any]):
     occurredAt = serializers.DateTimeField(source="occurred_at", help_text="When it was sold, by the device's clock.")
     warehouseLocation = Text(source="warehouse_code", max_length=40, help_text="The shop it was sold in.")
     lines = SoldLineFields(many=True, allow_empty=False, max_length=LINES_MAX, help_text="What was sold.")
+
+    def validate_occurredAt(self, moment: datetime) -> datetime:
+        if moment < EARLIEST:
+            raise serializers.ValidationError(f"Nothing was sold before {EARLIEST.year}; set the device's clock.")
+        return moment
 
 
 class BatchFields(serializers.Serializer[Any]):

@@ -90,9 +90,9 @@ def report(
             )
         return earlier, False
     fresh, exceptions = _sort_out(device, sales, at)
-    baskets = [_basket(device, sale, place) for sale, place in fresh]
+    baskets = [_basket(device, sale, place, at) for sale, place in fresh]
     told = list(zip(fresh, selling.sell(baskets=baskets, partner=partner, actor=actor, at=at), strict=True))
-    exceptions += [row for (sale, place), lines in told for line in lines for row in _odd(sale, place, line)]
+    exceptions += [row for (sale, place), lines in told for line in lines for row in _odd(sale, place, line, at)]
     batch = SalesBatch.objects.create(
         device=device,
         sequence=sequence,
@@ -176,7 +176,7 @@ def _sort_out(
     return fresh, exceptions
 
 
-def _basket(device: SalesDevice, sale: Reported, place: Warehouse) -> Basket:
+def _basket(device: SalesDevice, sale: Reported, place: Warehouse, at: datetime) -> Basket:
     lines = [
         selling.Line(variant=line.variant, quantity=line.quantity, batch_number=line.batch_number, serials=line.serials)
         for line in sale.lines
@@ -185,12 +185,12 @@ def _basket(device: SalesDevice, sale: Reported, place: Warehouse) -> Basket:
     return Basket(
         reference=f"{device.code}/{sale.sale_id}",
         warehouse=place,
-        occurred_at=sale.occurred_at,
+        occurred_at=min(sale.occurred_at, at),
         lines=tuple(lines),
     )
 
 
-def _odd(sale: Reported, place: Warehouse, told: Told) -> list[dict[str, Any]]:
+def _odd(sale: Reported, place: Warehouse, told: Told, at: datetime) -> list[dict[str, Any]]:
     """What the desk should know of a line that was sold."""
     found: list[tuple[str, int]] = []
     if not told.is_booked:
@@ -199,7 +199,7 @@ def _odd(sale: Reported, place: Warehouse, told: Told) -> list[dict[str, Any]]:
     found.append(("soldElsewhere", len(told.elsewhere)))
     if told.batch and told.batch.hold_state != Batch.HoldState.RELEASED:
         found.append(("heldBatch", told.line.quantity))
-    if told.batch and selling.has_expired(batch=told.batch, warehouse=place, at=sale.occurred_at):
+    if told.batch and selling.has_expired(batch=told.batch, warehouse=place, at=min(sale.occurred_at, at)):
         found.append(("expiredBatch", told.line.quantity))
     return [
         _exception(

@@ -115,17 +115,24 @@ def _taken_apart(lines: Iterable[Line], parts: Mapping[int, list[KitComponent]])
 
 
 def _lots(baskets: Sequence[Basket], *, actor: Actor) -> Lots:
-    """The batches named, made known in one order for everybody, so that two never wait for one another."""
+    """The batches named, made known in one order for everybody, so that two never wait for one another.
+
+    Of a product that is not tracked by batch the number on a label counts only where we know it, too.
+    """
     named = {
         (line.variant.pk, line.batch_number): line.variant
         for basket in baskets
         for line in basket.lines
         if line.batch_number
     }
-    found = {}
-    for (variant_id, number), variant in sorted(named.items(), key=lambda row: row[0]):
-        if batch := warehouses.know_batch(variant=variant, number=number, expires_on=None, actor=actor):
-            found[variant_id, number] = batch
+    rows = Batch.objects.filter(
+        variant__in={variant_id for variant_id, _ in named}, number__in={number for _, number in named}
+    )
+    found = {(row.variant_id, row.number): row for row in rows}
+    for key, variant in sorted(named.items(), key=lambda row: row[0]):
+        if key not in found and variant.tracking == Variant.Tracking.BATCH:
+            batch = warehouses.know_batch(variant=variant, number=key[1], expires_on=None, actor=actor)
+            found |= {key: batch} if batch else {}
     return found
 
 
@@ -146,9 +153,7 @@ class _Counter:
         anywhere = Level.objects.filter(variant__in=tracked)
         held = ledger.lock([*ensured, *here.values_list("pk", flat=True), *anywhere.values_list("pk", flat=True)])
         since = min((basket.occurred_at for basket in baskets), default=at)
-        rows = Level.objects.filter(visible_to(partner) | Q(variant__in=tracked), pk__in=held).with_sellable(
-            at=min(since, at)
-        )
+        rows = Level.objects.filter(visible_to(partner) | Q(variant__in=tracked), pk__in=held).with_sellable(at=since)
         self.levels = {row.pk: row for row in rows.select_related("location", "batch")}
         counted = _counted(variant_ids=others, warehouse_ids=bins, since=since)
         self.shelf = Shelf(_lying(row, counted) for row in self.levels.values())
@@ -168,7 +173,7 @@ class _Counter:
             is_tracked = line.variant.tracking == Variant.Tracking.SERIAL
             sell = self._sell_units if is_tracked else self._sell_some
             told.append(sell(basket, line, postings))
-        ledger.post(postings, actor=self.actor, at=self.at, occurred_at=min(basket.occurred_at, self.at))
+        ledger.post(postings, actor=self.actor, at=self.at, occurred_at=basket.occurred_at)
         return told
 
     def _sell_some(self, basket: Basket, line: Line, postings: list[Posting]) -> Told:
@@ -200,7 +205,9 @@ class _Counter:
             Serial.objects.filter(variant=line.variant, number__in=line.serials).values_list("number", "level")
         )
         away = {level_id for level_id in lying.values() if level_id is not None} - self.levels.keys()
-        if len(set(line.serials)) != line.quantity or len(line.serials) != line.quantity or away:
+        named = {number for posting in postings if posting.variant_id == line.variant.pk for number in posting.serials}
+        is_each_named = len(set(line.serials) - named) == len(line.serials) == line.quantity
+        if not is_each_named or away:
             told.is_booked = False
             return told
         for number in sorted(line.serials):
