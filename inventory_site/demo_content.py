@@ -25,8 +25,9 @@ from inventory_site import demo_access, demo_buying, roles
 from orders.models import Order, OrderLine, SsccSeries
 from orders.operations import fulfilment, ordering, returning
 from orders.operations.fulfilment import Leaving
+from orders.operations.judging import Verdict
 from orders.operations.ordering import Asked
-from orders.operations.returning import ComingBack, Verdict
+from orders.operations.returnable import ComingBack
 from partners import actors
 from partners.models import Partner
 from partners.operations import feed, partners

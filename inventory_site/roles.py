@@ -22,6 +22,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "ssccseries",
         "shipment",
         "return",
+        "warrantyclaim",
         "receipt",
         "advanceshipnotice",
         "carrierservice",

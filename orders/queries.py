@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Count, F, Prefetch, QuerySet
 
-from orders.models import FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
+from orders.models import FoundAtSale, FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
 from orders.papers.facts import Address, Box, Consignment, Row, address_of
 from stock import costing, valuation
 from stock.models import ReservationLine, Warehouse
@@ -125,3 +125,9 @@ def cost_of_goods(*, shipment: Shipment) -> dict[str, Decimal]:
             left[variant_id] = there - units, value - mine
             found[line_id] += mine
     return dict(found)
+
+
+def found_at_sale(*, warehouse: Warehouse | None = None) -> QuerySet[FoundAtSale]:
+    """What shops sold without the book having it and nobody has counted since, the youngest first. One query."""
+    rows = FoundAtSale.objects.open().select_related("sale__device", "variant", "warehouse", "batch", "count")
+    return rows.filter(warehouse=warehouse) if warehouse else rows

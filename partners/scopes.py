@@ -13,6 +13,8 @@ TEXTS: dict[str, str] = {
     "shipments:write": "Book shipments and deliveries",
     "returns:read": "Read returns",
     "returns:write": "Announce, receive and inspect returns",
+    "sales:read": "Read what shops' devices reported",
+    "sales:write": "Report sales of shops, which are booked whatever the book says",
     "purchasing:read": "Read purchase orders and receipts",
     "purchasing:write": "Create purchase orders and book receipts",
     "imports:read": "Read imports and their rejects",

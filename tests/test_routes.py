@@ -75,23 +75,28 @@ def test_an_address_that_is_not_there_is_a_404(retailer, path):
 def belongings(retailer, supplier) -> dict[str, str]:
     """One of everything, belonging to one retailer and one supplier: the path parameters that name them."""
     warehouse = make.make_warehouse(code="W1")
-    variant = make.make_variant(sku="SAUCE", suppliers=[supplier])
+    variant = make.make_variant(sku="SAUCE", suppliers=[supplier], warranty_months=12)
     make.make_level(variant=variant, warehouse=warehouse, on_hand=10)
     client = api_of(retailer)
     lines = [{"productId": "SAUCE", "quantity": 1}]
     held = client.post("/reservations", {"reference": "cart", "lines": lines}).json()
     ship_to = {"name": "x", "country": "US", "postalCode": "1"}
-    order = client.post("/orders", {"externalReference": "PO", "shipTo": ship_to, "lines": lines}).json()
+    two = [{"productId": "SAUCE", "quantity": 2}]
+    order = client.post("/orders", {"externalReference": "PO", "shipTo": ship_to, "lines": two}).json()
     client.post(f"/orders/{order['orderId']}/confirm")
     [asked] = client.get("/fulfillmentRequests").json()["items"]
     box = {"sscc": "006141411234567890", "lines": lines}
     package = client.post(f"/fulfillmentRequests/{asked['fulfillmentRequestId']}/packages", box).json()
     sent = {"orderId": order["orderId"], "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z"}
-    shipment = client.post("/shipments", sent | {"lines": lines}).json()
+    shipment = client.post("/shipments", sent | {"lines": two}).json()
     coming = [{"productId": "SAUCE", "quantity": 1, "reason": "x"}]
     where = {"country": "US", "postalCode": "1"}
     kept = client.post("/deliveryDates", {"lines": lines, "shipTo": where, "keep": True}).json()
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
+    broken = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()["returnId"]
+    client.post(f"/returns/{broken}/receive")
+    verdict = {"lines": [{"productId": "SAUCE", "disposition": "warrantyClaim"}]}
+    [judged] = client.post(f"/returns/{broken}/inspect", verdict).json()["lines"]
     make.make_warehouse(code="W2")
     ends = {"sourceWarehouse": "W1", "targetWarehouse": "W2"}
     transfer = client.post("/transfers", ends | {"lines": lines}).json()
@@ -105,6 +110,8 @@ def belongings(retailer, supplier) -> dict[str, str]:
     honey = make.make_variant(sku="HONEY", suppliers=[supplier], tracking="batch")
     make.make_level(variant=honey, warehouse=warehouse, batch_number="B1")
     recall = api_of(make.make_partner(kind="channel")).post("/batches/HONEY/B1/recall", {"reason": "glass"}).json()
+    sale = {"saleId": "1", "occurredAt": "2026-01-01T00:00:00Z", "warehouseLocation": "W1", "lines": lines}
+    sold = client.post("/pos/batches", {"deviceId": "TILL", "deviceSequence": 1, "sales": [sale]}).json()
     items = [{"productId": "RELISH", "name": "Relish"}]
     sent_in = client.post("/imports", {"kind": "catalog", "items": items}).json()
     return {
@@ -122,6 +129,8 @@ def belongings(retailer, supplier) -> dict[str, str]:
         "packages": package["packageId"],
         "shipments": shipment["shipmentId"],
         "returns": returned["returnId"],
+        "pos": sold["batchId"],
+        "warrantyClaims": judged["warrantyClaimId"],
         "transfers": transfer["transferId"],
         "promises": kept["promiseId"],
         "warehouses": "W1",
@@ -169,5 +178,6 @@ def test_the_owners_reach_what_the_stranger_did_not(belongings, retailer, suppli
         (api_of(supplier), {"suppliers", "products", "inventory", "batches", "recalls"} | BUYING),
     ):
         for noun in nouns:
+            within = "/batches" if noun == "pos" else ""
             below = "/locations" if noun == "warehouses" else ""
-            assert client.get(f"/{noun}/{belongings[noun]}{below}").status_code == 200, noun
+            assert client.get(f"/{noun}{within}/{belongings[noun]}{below}").status_code == 200, noun

@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
-from orders.admin import packages, picking, purchasing, receipts, routing
+from orders.admin import packages, picking, purchasing, receipts, routing, shops
 from orders.admin.packages import PackageInline
 from orders.admin.routing import DECISIONS_MAX, ExplainedAdmin
 from orders.models import (
@@ -32,7 +32,7 @@ from orders.models import (
     WorkingHours,
 )
 from orders.models.shipping import WEEKDAYS, WeekdaysField
-from orders.operations import fulfilment, ordering
+from orders.operations import fulfilment, ordering, returning
 from orders.papers import slips
 from orders.printing import printed
 from orders.queries import papers_of_shipment
@@ -47,7 +47,17 @@ from partners.admin import (
     run_each,
 )
 
-__all__ = ["OrderAdmin", "ReturnAdmin", "ShipmentAdmin", "packages", "picking", "purchasing", "receipts", "routing"]
+__all__ = [
+    "OrderAdmin",
+    "ReturnAdmin",
+    "ShipmentAdmin",
+    "packages",
+    "picking",
+    "purchasing",
+    "receipts",
+    "routing",
+    "shops",
+]
 
 COLOURS = {
     "pending": "warning",
@@ -59,6 +69,7 @@ COLOURS = {
     "announced": "warning",
     "received": "info",
     "inspected": "success",
+    "withdrawn": "danger",
 }
 
 
@@ -92,10 +103,15 @@ class ShipmentLineInline(LinesInline):
 
 class ReturnLineInline(LinesInline):
     model = ReturnLine
-    fields = readonly_fields = ("product", "batch", "quantity", "reason", "disposition")
+    fields = readonly_fields = ("product", "batch", "quantity", "reason", "disposition", "goes_out")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("order_line__variant", "batch")
+        rows = super().get_queryset(request)
+        return rows.select_related("order_line__variant", "batch", "replacement__order", "replacement__variant")
+
+    @display(description="Goes out for it")
+    def goes_out(self, line: ReturnLine) -> str:
+        return f"{line.replacement.variant.sku} by {line.replacement.order}" if line.replacement else "–"
 
     @display(description="Product")
     def product(self, line: ReturnLine) -> str:
@@ -211,6 +227,16 @@ class ReturnAdmin(StatusAdmin):
     search_help_text = "A whole return or order number"
     fields = (("number", "status"), ("order", "warehouse"), "announced_at")
     inlines = (ReturnLineInline,)
+    actions_detail = ("withdraw_this",)
+
+    @action(
+        description="Withdraw",
+        icon="block",
+        permissions=["step"],
+        dialog=ask("Do the goods not come after all?", "What was ordered in exchange is called off.", "Withdraw"),
+    )
+    def withdraw_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self.take_step(request, object_id, "withdrawn", returning.withdraw, "returned")
 
 
 class WeekdaysFormField(forms.TypedMultipleChoiceField):

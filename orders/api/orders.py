@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import Prefetch
+from django.db.models import OuterRef, Prefetch, Subquery
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
-from orders.models import DeliveryPromise, Order, OrderLine, Shipment
+from orders.models import DeliveryPromise, Order, OrderLine, ReturnLine, Shipment
 from orders.operations import amending, ordering
 from orders.operations.ordering import Asked
 from partners.api import conditional
@@ -151,6 +151,11 @@ class OrderSerializer(serializers.Serializer[Order]):
     promiseId = serializers.UUIDField(source="delivery_promise.public_id", default=None, allow_null=True)
     promiseDate = serializers.DateField(source="delivery_promise.promise_date", default=None, allow_null=True)
     channel = serializers.CharField(help_text="Empty where none was named.")
+    replacesReturnId = serializers.CharField(
+        source="replaces_return",
+        allow_null=True,
+        help_text="The return it goes out for, in exchange or under warranty.",
+    )
     allowSplit = serializers.BooleanField(source="allow_split")
     allowBackorder = serializers.BooleanField(source="allow_backorder")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -187,6 +192,8 @@ class OrderDoor(Door):
             .prefetch_related(HOLDING)
         )
         rows = Order.objects.for_partner(self.partner).select_related("partner", "reservation", "delivery_promise")
+        replaces = ReturnLine.objects.filter(replacement__order=OuterRef("pk")).values("return_of__number")
+        rows = rows.annotate(replaces_return=Subquery(replaces[:1]))
         return rows.prefetch_related("shipments", Prefetch("lines", lines))
 
     def find(self, number: str) -> Order:

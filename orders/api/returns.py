@@ -1,4 +1,4 @@
-"""/returns: announce, receive, inspect."""
+"""/returns: announce, receive, inspect, withdraw."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog.models import Variant
 from orders.api.shipments import find_line
 from orders.models import Order, OrderLine, Return, ReturnLine
 from orders.operations import returning
-from orders.operations.returning import ComingBack, Verdict
+from orders.operations.judging import Verdict
+from orders.operations.returnable import ComingBack
 from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
@@ -33,7 +35,10 @@ class ComingLine(serializers.Serializer[Any]):
     reason = Text(max_length=200)
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
     serialNumber = Text(source="serial_number", max_length=60, required=False, default="", allow_blank=True)
-    exchangeFor = Text(source="exchange_for", max_length=64, required=False, default="", allow_blank=True)
+    exchangeFor = Text(
+        source="exchange_for", max_length=64, required=False, default="", allow_blank=True,
+        help_text="The productId wanted instead, unit for unit: it is ordered at once and goes out when these are back.",
+    )  # fmt: skip
 
     def validate(self, line: dict[str, Any]) -> dict[str, Any]:
         if line["serial_number"] and line["quantity"] != 1:
@@ -54,6 +59,10 @@ class VerdictLine(serializers.Serializer[Any]):
     productId = Text(source="sku", max_length=64)
     quantity = Quantity(required=False, allow_null=True, default=None, help_text="All of them when not named.")
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
+    serialNumber = Text(
+        source="serial_number", max_length=60, required=False, default="", allow_blank=True,
+        help_text="The one unit meant, of those named when the return was announced.",
+    )  # fmt: skip
     disposition = serializers.ChoiceField(ReturnLine.Disposition)
 
 
@@ -70,6 +79,12 @@ class ReturnLineSerializer(serializers.Serializer[ReturnLine]):
     serialNumber = serializers.CharField(source="serial_number")
     exchangeFor = serializers.CharField(source="exchange_for")
     disposition = serializers.CharField(help_text="Empty until inspected.")
+    replacementOrderId = serializers.CharField(
+        source="replacement.order.number", default=None, allow_null=True,
+        help_text="The order that goes out for it, in exchange or under warranty.",
+    )  # fmt: skip
+    replacementLineId = serializers.CharField(source="replacement.line_id", default=None, allow_null=True)
+    warrantyClaimId = serializers.CharField(source="claim.number", default=None, allow_null=True)
 
 
 class ReturnSerializer(serializers.Serializer[Return]):
@@ -96,7 +111,9 @@ class ReturnDoor(Door):
     def shown(self) -> Any:
         """Returns with their lines, of those what the caller may see. A constant few queries."""
         mine = OrderLine.objects.for_partner(self.partner)
-        lines = ReturnLine.objects.filter(order_line__in=mine).select_related("order_line__variant", "batch")
+        lines = ReturnLine.objects.filter(order_line__in=mine).select_related(
+            "order_line__variant", "batch", "replacement__order", "claim"
+        )
         rows = Return.objects.for_partner(self.partner).select_related("order", "warehouse")
         return rows.prefetch_related(Prefetch("lines", lines))
 
@@ -122,23 +139,39 @@ class Returns(ReturnDoor):
     @extend_schema(operation_id="createReturn", request=ReturnFields, responses={201: ReturnSerializer})
     @once
     def post(self, request: Request) -> Response:
-        """Announce that shipped goods come back; never more than were shipped."""
+        """Announce that shipped goods come back; never more than were shipped.
+
+        What is wanted in exchange (`exchangeFor`) is promised in the same moment by an order of its own, or 409
+        `insufficient_stock` and nothing is announced. It goes out when the return is received.
+        """
         fields = self.understood(ReturnFields)
         order = Order.objects.for_partner(self.partner).filter(number=fields["orderId"]).first()
         if order is None:
             raise InvalidInput.at("orderId", "There is no such order for you.")
         mine = list(OrderLine.objects.for_partner(self.partner).filter(order=order).select_related("variant"))
+        wanted = self.exchanged(fields["lines"], order)
         coming = []
         for place, line in enumerate(fields["lines"]):
             row = find_line(mine, line, f"lines[{place}]")
-            named = {
-                name: line[name] for name in ("quantity", "reason", "batch_number", "serial_number", "exchange_for")
-            }
-            coming.append(ComingBack(line=row, **named))
+            named = {name: line[name] for name in ("quantity", "reason", "batch_number", "serial_number")}
+            coming.append(ComingBack(line=row, exchange_for=wanted[place], **named))
         returned = returning.announce(order=order, coming=coming, actor=self.actor, at=timezone.now())
         response = self.answer(returned, 201)
         response["Location"] = f"/api/v1/returns/{returned.number}"
         return response
+
+    def exchanged(self, lines: list[dict[str, Any]], order: Order) -> list[Variant | None]:
+        """What each line wants instead: products that both the caller and the order's partner may order. One query."""
+        visible = Variant.objects.for_partner(self.partner).for_partner(order.partner).stocked()
+        visible = visible.filter(status=Variant.Status.ACTIVE)
+        found = {row.sku: row for row in visible.filter(sku__in=[line["exchange_for"] for line in lines])}
+        if unknown := [
+            (f"lines[{place}].exchangeFor", f"There is no product {line['exchange_for']} for you that can be ordered.")
+            for place, line in enumerate(lines)
+            if line["exchange_for"] and line["exchange_for"] not in found
+        ]:
+            raise InvalidInput.of(unknown)
+        return [found.get(line["exchange_for"]) for line in lines]
 
 
 class OneReturn(ReturnDoor):
@@ -173,8 +206,19 @@ class Inspect(ReturnDoor):
     def post(self, request: Request, number: str) -> Response:
         """Decide for every unit: restock, quarantine, damaged, scrap, returnToVendor or warrantyClaim.
 
-        Expired or blocked batches, and units of an unknown batch, cannot be restocked.
+        Expired or blocked batches, and units of an unknown batch, cannot be restocked (409 `cannot_restock`). A
+        warranty claim counts from the day of shipment to the day the return was announced, for each unit or for the
+        order line, as the product's terms say; beyond it is 409 `warranty_over` with both days and the terms. What is
+        claimed is replaced by a linked order.
         """
         returned = self.find(number)
         verdicts = [Verdict(**line) for line in self.understood(InspectFields)["lines"]]
         return self.answer(returning.inspect(returned=returned, verdicts=verdicts, actor=self.actor, at=timezone.now()))
+
+
+class Withdraw(ReturnDoor):
+    @extend_schema(operation_id="withdrawReturn", request=None)
+    @once
+    def post(self, request: Request, number: str) -> Response:
+        """The goods do not come after all; what was ordered in exchange is called off. Not once they are received."""
+        return self.answer(returning.withdraw(returned=self.find(number), actor=self.actor, at=timezone.now()))

@@ -9,7 +9,9 @@ from orders.api import (
     receipts,
     requests,
     returns,
+    sales,
     shipments,
+    warranty_claims,
 )
 
 urlpatterns = [
@@ -41,6 +43,12 @@ urlpatterns = [
     path("returns/<str:number>", returns.OneReturn.as_view()),
     path("returns/<str:number>/receive", returns.Receive.as_view()),
     path("returns/<str:number>/inspect", returns.Inspect.as_view()),
+    path("returns/<str:number>/withdraw", returns.Withdraw.as_view()),
+    path("warrantyClaims", warranty_claims.WarrantyClaims.as_view()),
+    path("warrantyClaims/<str:number>", warranty_claims.OneWarrantyClaim.as_view()),
+    path("warrantyClaims/<str:number>/settle", warranty_claims.Settle.as_view()),
+    path("pos/batches", sales.SalesBatches.as_view()),
+    path("pos/batches/<str:number>", sales.OneSalesBatch.as_view()),
     path("purchaseOrders", purchase_orders.PurchaseOrders.as_view()),
     path("purchaseOrders/<str:number>", purchase_orders.OnePurchaseOrder.as_view()),
     path("purchaseOrders/<str:number>/send", purchase_orders.Send.as_view()),

@@ -9,6 +9,7 @@ from orders.models.remedy import Remedy
 from orders.models.request import FulfilmentItem, FulfilmentRequest, Stamp, WarehouseClock
 from orders.models.returns import Return, ReturnLine
 from orders.models.routing import RoutingDecision, RoutingPolicy, SendingCost
+from orders.models.sale import FoundAtSale, Sale, SalesBatch, SalesDevice
 from orders.models.shipment import Shipment, ShipmentLine
 from orders.models.shipping import (
     CalendarDay,
@@ -19,12 +20,14 @@ from orders.models.shipping import (
     TransitTime,
     WorkingHours,
 )
+from orders.models.warranty import WarrantyClaim
 
 __all__ = [
     "AdvanceShipNotice",
     "CalendarDay",
     "CarrierService",
     "DeliveryPromise",
+    "FoundAtSale",
     "FulfilmentItem",
     "FulfilmentRequest",
     "LandedCharge",
@@ -49,6 +52,9 @@ __all__ = [
     "ReturnLine",
     "RoutingDecision",
     "RoutingPolicy",
+    "Sale",
+    "SalesBatch",
+    "SalesDevice",
     "SendingCost",
     "Shipment",
     "ShipmentLine",
@@ -58,5 +64,6 @@ __all__ = [
     "SupplierTerms",
     "TransitTime",
     "WarehouseClock",
+    "WarrantyClaim",
     "WorkingHours",
 ]

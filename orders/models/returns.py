@@ -30,6 +30,7 @@ class Return(models.Model):
         ANNOUNCED = "announced", "Announced"
         RECEIVED = "received", "Received"
         INSPECTED = "inspected", "Inspected"
+        WITHDRAWN = "withdrawn", "Withdrawn"
 
     number = models.CharField(max_length=20, unique=True, default=partial(numbers.new_number, "RMA"), editable=False)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="returns")
@@ -45,7 +46,8 @@ class Return(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status="announced") | Q(warehouse__isnull=False), name="return_received_somewhere"
+                condition=Q(status__in=["announced", "withdrawn"]) | Q(warehouse__isnull=False),
+                name="return_received_somewhere",
             ),
         ]
 
@@ -53,8 +55,14 @@ class Return(models.Model):
         return self.number
 
 
+class ReturnLineQuerySet(models.QuerySet["ReturnLine"]):
+    def coming(self) -> ReturnLineQuerySet:
+        """What is back or still expected; a withdrawn return expects nothing."""
+        return self.exclude(return_of__status=Return.Status.WITHDRAWN)
+
+
 class ReturnLine(models.Model):
-    """Units of one order line and batch that come back, and what became of them."""
+    """Units of one order line and batch that come back, what became of them, and what goes out for them."""
 
     class Disposition(models.TextChoices):
         RESTOCK = "restock", "Restock"
@@ -72,6 +80,16 @@ class ReturnLine(models.Model):
     serial_number = models.CharField(max_length=60, blank=True)
     exchange_for = models.CharField(max_length=64, blank=True, help_text="The productId wanted instead.")
     disposition = models.CharField(max_length=14, choices=Disposition, blank=True)
+    replacement = models.ForeignKey(
+        OrderLine,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="replaces",
+        help_text="The line of the linked order that goes out for it, in exchange or under warranty.",
+    )
+
+    objects = ReturnLineQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from catalog.models import SupplierItem, Variant
 from orders.models import DeliveryPromise, Order, OrderLine, RoutingDecision
-from orders.operations import delivering, requesting, sourcing, takeovers
+from orders.operations import delivering, requesting, returnable, sourcing, takeovers
 from orders.operations.ticking import Ticks
 from partners import outbox
 from partners.actors import Actor
@@ -128,8 +128,9 @@ def place(
 def confirm(*, order: Order, actor: Actor, at: datetime) -> Order:
     """Accept an order for fulfilment: the warehouses that hold its goods are asked to send them.
 
-    Confirmed twice answers the same. Raises IllegalStep.
+    Confirmed twice answers the same. Raises IllegalStep, and ExchangeWaits (data: returnId).
     """
+    returnable.check_exchanged(order=order)
     confirmed = advance(order=order, status=Status.CONFIRMED, actor=actor, at=at)
     ask(order=confirmed, actor=actor, at=at)
     return confirmed

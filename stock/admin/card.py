@@ -25,6 +25,7 @@ WORDS = {
     "reserved": "Promised already",
     "quarantine": "In quarantine",
     "damaged": "Damaged",
+    "warranty": "Came back under warranty",
     "warehouseClosed": "In a warehouse that promises nothing",
     "quarantined": "Of a batch that is held back",
     "recalled": "Of a batch that is recalled",

@@ -57,7 +57,7 @@ class AskedFields(serializers.Serializer[Any]):
 class TermSerializer(serializers.Serializer[Any]):
     term = serializers.CharField(
         help_text="onHand, transfer, purchaseOrder; reserved; why units do not count (expired, shelfLife, quarantined,"
-        " recalled, quarantine, damaged, warehouseClosed); nodeSafety, poolSafety, guarantee, cap, buffer; backorder."
+        " recalled, quarantine, damaged, warranty, warehouseClosed); nodeSafety, poolSafety, guarantee, cap, buffer; backorder."
     )
     quantity = serializers.IntegerField()
     warehouseLocation = serializers.CharField(allow_null=True)

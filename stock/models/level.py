@@ -57,6 +57,8 @@ class Level(models.Model):
         SELLABLE = "sellable", "Sellable"
         QUARANTINE = "quarantine", "Quarantine"
         DAMAGED = "damaged", "Damaged"
+        # Came back under warranty. No movement leads from here to the sellable shelf.
+        WARRANTY = "warranty", "Warranty pool"
 
     # level_one_per_place begins with the variant and serves as its index.
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="levels", db_index=False)
@@ -87,7 +89,8 @@ class Level(models.Model):
             ),
             models.CheckConstraint(condition=Q(on_hand__lte=10**15), name="level_on_hand_bounded"),
             models.CheckConstraint(
-                condition=Q(condition__in=["sellable", "quarantine", "damaged"]), name="level_condition_known"
+                condition=Q(condition__in=["sellable", "quarantine", "damaged", "warranty"]),
+                name="level_condition_known",
             ),
         ]
 

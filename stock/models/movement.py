@@ -94,6 +94,10 @@ class Movement(models.Model):
                 condition=~Q(from_location=F("to_location"), from_condition=F("to_condition")),
                 name="movement_goes_somewhere",
             ),
+            models.CheckConstraint(
+                condition=~Q(from_condition="warranty", to_condition="sellable"),
+                name="movement_never_sells_warranty_goods",
+            ),
         ]
 
     def __str__(self) -> str:

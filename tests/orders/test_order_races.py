@@ -14,7 +14,7 @@ from orders.models import FulfilmentItem, Order, OrderLine, Shipment, Stamp
 from orders.operations import amending, fulfilment, ordering, requesting, returning, ticking
 from orders.operations.fulfilment import Leaving, OverShipment
 from orders.operations.ordering import Asked
-from orders.operations.returning import ComingBack, OverReturn
+from orders.operations.returnable import ComingBack, OverReturn
 from partners.problems import Problem
 from stock import proof
 from stock.models import Level

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from catalog.models import Variant
 from orders.models import OrderLine, Return
 from stock import proof
 from stock.models import Batch, Movement
@@ -20,10 +21,11 @@ from tests.orders.steps import book, come_back, shipped
         ("damaged", {"LATE/damaged": (2, 0), "LATE/quarantine": (0, 0)}),
         ("scrap", {"LATE/quarantine": (0, 0)}),
         ("returnToVendor", {"LATE/quarantine": (0, 0)}),
-        ("warrantyClaim", {"LATE/quarantine": (2, 0)}),
+        ("warrantyClaim", {"LATE/warranty": (2, 0), "LATE/quarantine": (0, 0), "LATE/sellable": (8, 2)}),
     ],
 )
 def test_returned_goods_go_where_inspection_says(api, retailer, shop, disposition, after):
+    Variant.objects.update(warranty_months=12)
     client = api(retailer)
     order = shipped(client)
     returned = come_back(client, order, batchNumber="LATE").json()
@@ -66,6 +68,7 @@ def test_what_cannot_be_sold_again_is_not_restocked(api, retailer, shop, trouble
     before = (book(), Movement.objects.count())
     answer = client.post(f"{path}/inspect", {"lines": [{"productId": "SAUCE", "disposition": "restock"}]})
     assert (answer.status_code, answer.json()["code"]) == (409, "cannot_restock")
+    assert "quarantine" in answer.json()["allowedDispositions"]
     assert (book(), Movement.objects.count()) == before
 
 
@@ -94,6 +97,7 @@ def received(client, order: dict, quantity: int = 2, **more) -> str:
 
 
 def test_units_judged_differently_keep_each_its_own_verdict(api, retailer, shop):
+    Variant.objects.update(warranty_months=12)
     client = api(retailer)
     path = received(client, shipped(client), 5, batchNumber="EARLY")
     before = book()
@@ -107,7 +111,9 @@ def test_units_judged_differently_keep_each_its_own_verdict(api, retailer, shop)
         (2, "restock"), (1, "warrantyClaim"), (2, "damaged"),
     ]  # fmt: skip
     assert {line["batchNumber"] for line in lines} == {"EARLY"}
-    assert book() == before | {"EARLY/sellable": (2, 0), "EARLY/quarantine": (1, 0), "EARLY/damaged": (2, 0)}
+    assert book() == before | {
+        "EARLY/sellable": (2, 1), "EARLY/quarantine": (0, 0), "EARLY/damaged": (2, 0), "EARLY/warranty": (1, 0),
+    }  # fmt: skip
     assert proof.prove_ledger().differences == []
 
 
