@@ -11,10 +11,10 @@ from typing import Any
 from django.db import transaction
 
 from catalog.models import KitComponent, Variant
-from orders import network, promise, records
+from orders import network, plans, promise, records
 from orders.models import DeliveryPromise, Order, PromisedLoad, ShippingCalendar
 from orders.network import Destination
-from orders.promise import Line, Plan, Question, Steps, Supply
+from orders.plans import Line, Plan, Question, Steps, Supply
 from partners.actors import Actor
 from partners.disclosure import BANDS, Rule
 from partners.models import Partner
@@ -125,7 +125,7 @@ def keep(*, answer: Answer, asked: dict[str, Any], partner: Partner, actor: Acto
         version=records.VERSION,
         promise_date=answer.plan.delivered_on,
         asked_at=at,
-        valid_until=min(promise.valid_until(answer.plan.shipments, answer.question.at), _half_an_hour(at)),
+        valid_until=min(plans.valid_until(answer.plan.shipments, answer.question.at), _half_an_hour(at)),
     )
 
 
@@ -226,7 +226,7 @@ def _banded(steps: Steps, rule: Rule) -> Steps:
 
 
 def _half_an_hour(at: datetime) -> datetime:
-    return at + timedelta(minutes=promise.VALID_MINUTES)
+    return at + timedelta(minutes=plans.VALID_MINUTES)
 
 
 def _check_same(promised: DeliveryPromise, order: Order, wanted: Sequence[tuple[str, int]]) -> None:
