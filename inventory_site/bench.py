@@ -451,7 +451,7 @@ def run(*, size: Size, seconds: float, turns: int, only: Sequence[str], say: Cal
                 name=name, beside="its SQL, prepared, through psycopg", reach="0.5", turns=turns,
                 ours=lambda: bench_fitment.ask(seconds), other=lambda: bench_fitment.read_bare(seconds),
             )  # fmt: skip
-    if wanted(name := "delivery date of a cart of 10"):
+    if wanted(name := "delivery date of a cart of 10, the slowest of twenty"):
         with database(large):
             yield measure(
                 name=name, beside="availability of the same 10 alone", reach="0.33", turns=turns,

@@ -17,13 +17,19 @@ Share = tuple[int, int]
 
 def room(line: Line, has: Mapping[int, int]) -> int:
     """How many of a line can be made of what a building has."""
+    if len(line.parts) == 1:
+        [(part, each)] = line.parts
+        return has.get(part, 0) // each
     return min([has.get(part, 0) // each for part, each in line.parts])
 
 
 def sets(
     wanted: Sequence[int], rows: Sequence[Sequence[int]], buildings: Sequence[str], *, count: int
-) -> list[list[int]]:
-    """Rows of so many different buildings that have all lines together: each set once, in order of preference."""
+) -> tuple[list[list[int]], bool]:
+    """Rows of so many different buildings that have all lines together: each set once, in order of preference.
+
+    And whether these are all there are, not as many as were looked at.
+    """
     found: dict[tuple[int, ...], list[int]] = {}
     tries = TRIES_MAX
 
@@ -46,7 +52,7 @@ def sets(
                 add([*chosen, place], [units - here for units, here in zip(short, row, strict=True)])
 
     add([], list(wanted))
-    return list(found.values())
+    return list(found.values()), tries > 0
 
 
 def spread(
