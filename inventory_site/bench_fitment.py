@@ -78,7 +78,7 @@ def read_bare(seconds: float) -> float:
     return 1 / p95(seconds, question, once)
 
 
-def p95[Asked](seconds: float, ask: Callable[[random.Random], Asked], once: Callable[[Asked], object]) -> float:
+def p95[T](seconds: float, ask: Callable[[random.Random], T], once: Callable[[T], object]) -> float:
     """How long the slowest of twenty takes, in seconds."""
     chance = random.Random(1)
     taken: list[float] = []

@@ -6,6 +6,7 @@ A room says how many of a line one building has: a row of rooms is one building'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import le
 
 from orders.plans import Line
 
@@ -45,11 +46,16 @@ def sets(
         if len(chosen) == count:
             return
         taken = {buildings[place] for place in chosen}
+        is_last = len(chosen) + 1 == count
         for place, row in enumerate(rows):
             if tries <= 0:
                 return
-            if row[lacking] and buildings[place] not in taken:
-                add([*chosen, place], [units - here for units, here in zip(short, row, strict=True)])
+            if not row[lacking] or buildings[place] in taken:
+                continue
+            if is_last and not all(map(le, short, row)):
+                tries -= 1
+                continue
+            add([*chosen, place], [units - here for units, here in zip(short, row, strict=True)])
 
     add([], list(wanted))
     return list(found.values()), tries > 0
