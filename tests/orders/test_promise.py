@@ -221,6 +221,29 @@ def test_who_asks_later_never_leaves_earlier(starts, lead, is_working, windows, 
     assert first.leaves_at <= second.leaves_at
 
 
+@settings(derandomize=True, deadline=None, max_examples=60, database=None)
+@given(
+    start=instants,
+    lead=st.sampled_from([0, 45]),
+    is_working=st.booleans(),
+    windows=st.sampled_from([WINDOWS, LIMITED]),
+    backlog=st.integers(0, 1),
+    supply_on=st.none() | st.integers(0, 9).map(lambda day: date(2026, 3, 5 + day)),
+)
+def test_ordered_a_second_before_the_last_moment_it_still_leaves_and_at_it_no_more(
+    start, lead, is_working, windows, backlog, supply_on
+):
+    here = building(
+        zone=ZoneInfo("America/New_York"), days=days(WORK), windows=windows, lead_minutes=lead,
+        lead_is_working=is_working, backlog_days=backlog,
+    )  # fmt: skip
+    way = route(here, pickups=THREE_PICKUPS)
+    made = leg(way, start, supply_on=supply_on)
+    last = calendars.last_moment(route=way, start=start, supply_on=supply_on, load=1, taken={}, made=made)
+    assert leg(way, last, supply_on=supply_on).leaves_at > made.leaves_at
+    assert leg(way, last - calendars.SECOND, supply_on=supply_on).leaves_at == made.leaves_at
+
+
 # -- Plans
 
 
