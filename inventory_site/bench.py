@@ -31,11 +31,12 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from catalog.models import Variant
-from inventory_site import bench_fitment, bench_promise
+from inventory_site import bench_fitment, bench_orders, bench_promise
 from partners import actors, prepared
 from partners.problems import Problem
 from partners.turnstile import Turnstile
 from stock import availability, made_up
+from stock.models import Warehouse
 from stock.operations import promising, reservations
 from stock.operations.imports import StockFile
 
@@ -236,6 +237,7 @@ JOBS: dict[str, Callable[[int], Callable[[], Any]]] = {
     "reserve the hot one": _hot,
     "ask availability": _ask_availability,
     "read bare": _read_bare,
+    "order five": lambda seed: bench_orders.orders(_skus(), seed),
 }
 
 
@@ -249,8 +251,8 @@ VALUES (gen_random_uuid(), NULL, CAST(gen_random_uuid() AS text), '', repeat('f'
 """
 LINE = """
 INSERT INTO stock_reservationline (reservation_id, variant_id, warehouse_code, quantity)
-VALUES (:r_id, :level{n}, '', 1) RETURNING id \\gset l_
-INSERT INTO stock_allocation (line_id, level_id, quantity, consumed, freed) VALUES (:l_id, :level{n}, 1, 0, 0);
+VALUES (:r_id, :level{n}, '', 1) RETURNING id \\gset line{n}_
+INSERT INTO stock_allocation (line_id, level_id, quantity, consumed, freed) VALUES (:line{n}_id, :level{n}, 1, 0, 0);
 UPDATE stock_level SET reserved = reserved + 1, version = version + 1, updated_at = clock_timestamp()
  WHERE id = :level{n};
 INSERT INTO partners_outboxevent (event_id, type, subject, payload, occurred_at, recorded_at, actor, request_id,
@@ -265,18 +267,23 @@ VALUES (gen_random_uuid(), 'inventory.updated', 'inventory/MU-W01/MU-0000000', j
 
 def classic(lines: int, first: int, last: int) -> str:
     """A reservation as a hand-written transaction: lock the levels in order, insert, update, commit."""
+    return "".join([_chosen(lines, first, last), "BEGIN;\n", _reserved(lines), "COMMIT;\n"])
+
+
+def classic_order(first: int, last: int, *, warehouses: Sequence[int]) -> str:
+    lines = bench_orders.LINES
+    return _chosen(lines, first, last) + bench_orders.classic(_reserved(lines), warehouses=warehouses)
+
+
+def _chosen(lines: int, first: int, last: int) -> str:
     share = (last - first + 1) // lines
     levels = [(first + share * n, first + share * (n + 1) - 1) for n in range(lines)]
-    return "".join(
-        [
-            *(f"\\set level{n} random({low}, {high})\n" for n, (low, high) in enumerate(levels)),
-            "BEGIN;\n",
-            *(f"SELECT on_hand, reserved FROM stock_level WHERE id = :level{n} FOR UPDATE;\n" for n in range(lines)),
-            HEADER,
-            *(LINE.format(n=n) for n in range(lines)),
-            "COMMIT;\n",
-        ]
-    )
+    return "".join(f"\\set level{n} random({low}, {high})\n" for n, (low, high) in enumerate(levels))
+
+
+def _reserved(lines: int) -> str:
+    locks = [f"SELECT on_hand, reserved FROM stock_level WHERE id = :level{n} FOR UPDATE;\n" for n in range(lines)]
+    return "".join([*locks, HEADER, *(LINE.format(n=n) for n in range(lines))])
 
 
 def pgbench(script: str, *, database_name: str, clients: int, seconds: float) -> float:
@@ -435,6 +442,12 @@ def run(*, size: Size, seconds: float, turns: int, only: Sequence[str], say: Cal
         yield against_pgbench(name, "reserve five", classic(5, first, last), "0.9", clients=8, threads=1)
     if wanted(name := "reserve one hot product, 32 clients"):
         yield against_pgbench(name, "reserve the hot one", classic(1, hot, hot), "3", clients=32, threads=16)
+    if wanted(name := "place and confirm an order of 5 lines"):
+        with database(large):
+            asked = bench_orders.requests_asked(bench_orders.orders(_skus(), seed=0))
+            warehouses = list(Warehouse.objects.order_by("id").values_list("pk", flat=True)[:asked])
+            script = classic_order(first, last, warehouses=warehouses)
+        yield against_pgbench(name, "order five", script, "0.4", clients=1, threads=1)
     if wanted(name := "availability of 100 products"):
         asking = Crew(large, "ask availability", processes=1)
         reading = Crew(large, "read bare", processes=1)
@@ -451,7 +464,7 @@ def run(*, size: Size, seconds: float, turns: int, only: Sequence[str], say: Cal
                 name=name, beside="its SQL, prepared, through psycopg", reach="0.5", turns=turns,
                 ours=lambda: bench_fitment.ask(seconds), other=lambda: bench_fitment.read_bare(seconds),
             )  # fmt: skip
-    if wanted(name := "delivery date of a cart of 10"):
+    if wanted(name := "delivery date of a cart of 10, the slowest of twenty"):
         with database(large):
             yield measure(
                 name=name, beside="availability of the same 10 alone", reach="0.33", turns=turns,

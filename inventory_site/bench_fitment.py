@@ -62,7 +62,7 @@ def fill(fitments: int, *, say: Callable[[str], None]) -> None:
 
 def ask(seconds: float) -> float:
     """Look-ups a second of one asker, were each as slow as the slowest of twenty."""
-    return 1 / p95(seconds, lambda asked: fitting.fitments(asked=asked, visible=None, limit=ROWS))
+    return 1 / p95(seconds, question, lambda asked: fitting.fitments(asked=asked, visible=None, limit=ROWS))
 
 
 def read_bare(seconds: float) -> float:
@@ -75,16 +75,16 @@ def read_bare(seconds: float) -> float:
         with psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(BARE, [key, name, year, year, engine, engine, ROWS], prepare=True).fetchall()
 
-    return 1 / p95(seconds, once)
+    return 1 / p95(seconds, question, once)
 
 
-def p95(seconds: float, once: Callable[[Asked], object]) -> float:
+def p95[T](seconds: float, ask: Callable[[random.Random], T], once: Callable[[T], object]) -> float:
     """How long the slowest of twenty takes, in seconds."""
     chance = random.Random(1)
     taken: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end or len(taken) < 2:
-        asked = question(chance)
+        asked = ask(chance)
         began = time.perf_counter()
         once(asked)
         taken.append(time.perf_counter() - began)

@@ -1,127 +1,19 @@
-"""When goods leave a building and when they arrive. Pure: calendars and a moment in, a leg with its reasons out.
+"""When goods leave a building and when they arrive. Pure: a route and a moment in, a leg with its reasons out.
 
-Days and times of day are those of the building (its time zone), moments are UTC. Times of day stay what they are
-when clocks change. Every cut-off is exclusive: at the minute itself it is too late. The later one asks, the later
+Every cut-off is exclusive: at the minute itself it is too late. The later one asks, the later
 it leaves, never earlier; `last_moment` leans on that.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, time, timedelta
 
-HORIZON_DAYS = 120
-"""Nothing is promised that leaves later than so many days from when it is asked."""
-ONE_DAY = timedelta(days=1)
+from orders.routes import HORIZON_DAYS, ONE_DAY, Building, Collection, Route, Step, days_from
+
 SECOND = timedelta(seconds=1)
-
-
-class Step(NamedTuple):
-    """One reason, in the order in which they count. `code` is stable; the rest says what it did."""
-
-    code: str
-    at: datetime | None = None
-    on: date | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Days:
-    """Which days count: some weekdays (Monday is 0), without those closed, with those opened by exception."""
-
-    weekdays: frozenset[int]
-    closed: frozenset[date] = frozenset()
-    opened: frozenset[date] = frozenset()
-
-    def count(self, day: date) -> bool:
-        return day in self.opened or (day.weekday() in self.weekdays and day not in self.closed)
-
-    def first(self, day: date) -> date | None:
-        """The first that counts from this day on; None where none comes soon."""
-        return next((later for later in _from(day) if self.count(later)), None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Hours in which a building works; with a capacity, so many units or lines get ready in them, one by one."""
-
-    opens: time
-    closes: time
-    capacity: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Building:
-    """A warehouse as it works. Windows are in the order of the day and do not overlap; there is one at least."""
-
-    code: str
-    zone: ZoneInfo
-    days: Days
-    windows: tuple[Window, ...]
-    cutoff: time
-    """What is ordered at or after it counts for the next working day."""
-    lead_minutes: int = 0
-    """Before anybody can start: elapsed minutes, or minutes within the windows."""
-    lead_is_working: bool = False
-    backlog_days: int = 0
-    """Working days the building is behind."""
-    counts: Literal["units", "lines"] = "units"
-    """What its capacity is of."""
-
-    @property
-    def is_limited(self) -> bool:
-        return any(window.capacity is not None for window in self.windows)
-
-    def moment(self, day: date, at: time) -> datetime:
-        return _moment(self.zone, day, at)
-
-    def day_of(self, moment: datetime) -> date:
-        return moment.astimezone(self.zone).date()
-
-    def opening(self, day: date) -> datetime:
-        return self.moment(day, self.windows[0].opens)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pickup:
-    """A carrier comes at this time; what is ready before `ready_by` goes with it."""
-
-    leaves: time
-    ready_by: time
-    weekdays: frozenset[int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service:
-    """How a carrier moves and delivers, where the goods go."""
-
-    code: str
-    moves: Days
-    delivers: Days
-    cutoff: time | None = None
-    """Instead of the building's."""
-    rank: int = 0
-    """Of services that arrive on the same day, the lowest is taken."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """A building, a service that collects there, and how long it takes to the destination."""
-
-    building: Building
-    service: Service
-    pickups: tuple[Pickup, ...]
-    transit_days: int
-    distance_km: int | None = None
-
-    @property
-    def name(self) -> tuple[str, str]:
-        return self.building.code, self.service.code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,27 +39,18 @@ def leg(*, route: Route, start: datetime, supply_on: date | None = None, load: i
 
     `load` is in what the building counts; `taken` what its days hold already.
     """
-    building, service = route.building, route.service
-    steps: list[Step] = []
-    begun = _begin(building, service.cutoff or building.cutoff, start, supply_on, steps)
-    made = _ready(building, begun, load, taken, steps) if begun else None
-    if made is None:
+    building, steps = route.building, list[Step]()
+    found = _sent(route, start, supply_on, load, taken, steps)
+    if found is None:
         return None
-    ready, work = made
-    collected = _collected(route, ready)
-    if collected is None:
+    ready, work, (_, leaves, day, arrival, last_steps) = found
+    if arrival is None:
         return None
-    day, leaves = collected
     if day != building.day_of(ready):
         steps.append(Step("missedPickup", at=leaves, note="the day's last collection was missed, or nobody collects"))
-    steps.append(Step("pickup", at=leaves, on=day, note=service.code))
-    delivered = _delivered(service, day, route.transit_days, steps)
-    if delivered is None or (day - building.day_of(start)).days > HORIZON_DAYS:
-        return None
-    local = leaves.astimezone(building.zone).time()
     return Leg(
-        ready_at=ready, leaves_at=leaves, leaves_on=day, delivered_on=delivered,
-        arrives_at=building.moment(delivered, local), work=work, steps=tuple(steps),
+        ready_at=ready, leaves_at=leaves, leaves_on=day, delivered_on=arrival[0], arrives_at=arrival[1], work=work,
+        steps=(*steps, *last_steps),
     )  # fmt: skip
 
 
@@ -176,16 +59,41 @@ def last_moment(
 ) -> datetime:
     """The first whole second at which ordering would be too late for the leg made: order before it.
 
-    Found by halving: who asks later never leaves earlier.
+    Mostly the cut-off of the day it leaves, or of its collection; else found by halving: who asks later never leaves
+    earlier.
     """
     span = range(int((made.leaves_at - start) / SECOND) + 1)
 
     def is_late(seconds: int) -> bool:
         later = start + timedelta(seconds=seconds)
-        found = leg(route=route, start=later, supply_on=supply_on, load=load, taken=taken)
-        return found is None or found.leaves_at > made.leaves_at
+        found = _sent(route, later, supply_on, load, taken, [])
+        return found is None or found[2].leaves_at > made.leaves_at
 
+    guess = -((start - _cutoff(route, made)) // SECOND)
+    if guess in span and is_late(guess) and (guess == 0 or not is_late(guess - 1)):
+        return start + timedelta(seconds=guess)
     return start + timedelta(seconds=bisect_left(span, True, key=is_late))
+
+
+def _cutoff(route: Route, made: Leg) -> datetime:
+    """Until when it had to be ordered, if nothing but lead time, cut-off and collection counted."""
+    building, day = route.building, made.leaves_on
+    collected = (each.ready_by for each in route.collections(day) if each.leaves_at == made.leaves_at)
+    begun = building.moment(day, route.service.cutoff or building.cutoff)
+    return min([begun, *collected]) - timedelta(minutes=building.lead_minutes)
+
+
+def _sent(
+    route: Route, start: datetime, supply_on: date | None, load: int, taken: Taken, steps: list[Step]
+) -> tuple[datetime, tuple[tuple[date, int], ...], Collection] | None:
+    """When it is ready, what it takes of the building's days, and with which collection it leaves."""
+    building = route.building
+    begun = _begin(building, route.service.cutoff or building.cutoff, start, supply_on, steps)
+    made = _ready(building, begun, load, taken, steps) if begun else None
+    collection = _collected(route, made[0]) if made else None
+    if made is None or collection is None or (collection.leaves_on - building.day_of(start)).days > HORIZON_DAYS:
+        return None
+    return *made, collection
 
 
 def _after_lead(building: Building, start: datetime) -> datetime | None:
@@ -228,7 +136,7 @@ def _begin(
 def _worked(building: Building, start: datetime) -> datetime | None:
     """The moment when so many minutes of the windows have passed."""
     left = timedelta(minutes=building.lead_minutes)
-    for day in _from(building.day_of(start)):
+    for day in days_from(building.day_of(start)):
         if building.days.count(day):
             for window in building.windows:
                 begin, end = max(start, building.moment(day, window.opens)), building.moment(day, window.closes)
@@ -251,7 +159,7 @@ def _ready(
     if not building.is_limited:
         return at, ()
     work: dict[date, int] = {}
-    for day in _from(building.day_of(at)):
+    for day in days_from(building.day_of(at)):
         before = taken.get(day, 0)
         for window in building.windows if building.days.count(day) else ():
             opens, closes = building.moment(day, window.opens), building.moment(day, window.closes)
@@ -288,42 +196,7 @@ def _room(
     return (begin, each, fits) if fits else None
 
 
-def _collected(route: Route, ready: datetime) -> tuple[date, datetime] | None:
+def _collected(route: Route, ready: datetime) -> Collection | None:
     """The first collection whose cut-off comes after the goods are ready."""
-    building = route.building
-    for day in _from(building.day_of(ready)):
-        if not building.days.count(day):
-            continue
-        for pickup in route.pickups:
-            if day.weekday() in pickup.weekdays and ready < building.moment(day, pickup.ready_by):
-                return day, building.moment(day, pickup.leaves)
-    return None
-
-
-def _delivered(service: Service, day: date, transit_days: int, steps: list[Step]) -> date | None:
-    """Transit days are counted on days the carrier moves; then the next day on which it moves and delivers."""
-    arrived = day
-    if transit_days:
-        moving = (later for later in _from(day + ONE_DAY) if service.moves.count(later))
-        arrived = next((later for number, later in enumerate(moving, 1) if number == transit_days), date.max)
-        if arrived == date.max:
-            return None
-        steps.append(Step("transit", on=arrived, note=f"{transit_days} transit days"))
-        if (arrived - day).days > transit_days:
-            steps.append(Step("nonTransitDays", on=arrived, note="days on which the carrier rests are not counted"))
-    both = (later for later in _from(arrived) if service.delivers.count(later) and service.moves.count(later))
-    delivered = next(both, None)
-    if delivered is not None and delivered != arrived:
-        steps.append(Step("nonDeliveryDay", on=delivered, note="nothing is delivered on the day it arrives"))
-    return delivered
-
-
-def _from(day: date) -> Iterator[date]:
-    """A day and those after it, as far as anybody looks."""
-    return (day + timedelta(days=more) for more in range(HORIZON_DAYS + 15))
-
-
-@lru_cache(maxsize=20_000)
-def _moment(zone: ZoneInfo, day: date, at: time) -> datetime:
-    # A time of day that clocks skip is the moment as many minutes after the change; of one told twice, the first.
-    return datetime.combine(day, at, zone).astimezone(UTC)
+    days = days_from(route.building.day_of(ready))
+    return next((each for day in days for each in route.collections(day) if ready < each.ready_by), None)

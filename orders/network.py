@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from orders.calendars import HORIZON_DAYS, Building, Days, Pickup, Route, Service, Window
+from orders.routes import HORIZON_DAYS, Building, Days, Pickup, Route, Service, Window
 from partners import prepared
 
 KM_A_DAY = 800

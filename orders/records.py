@@ -7,8 +7,8 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orders.calendars import Building, Days, Pickup, Route, Service, Window
-from orders.promise import Line, Plan, Question, Shipment, Steps, Supply, valid_until
+from orders.plans import Line, Plan, Question, Shipment, Steps, Supply, valid_until
+from orders.routes import Building, Days, Pickup, Route, Service, Window
 
 VERSION = 1
 """Of the way promises are worked out; raise it when the same inputs may come to another answer."""

@@ -14,12 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
-from orders import promise
+from orders import plans
 from orders.models import DeliveryPromise
 from orders.network import Destination
 from orders.operations import delivering
 from orders.operations.delivering import Answer, Wanted
-from orders.promise import Plan, Question, Shipment
+from orders.plans import Plan, Question, Shipment
 from partners.api.doors import Door
 from partners.api.fields import Quantity, Text
 from partners.problems import InvalidInput
@@ -256,7 +256,7 @@ def dated(shipments: Iterable[Shipment], question: Question, *, is_told: bool) -
         "shipBy": zulu(max(shipment.leg.leaves_at for shipment in shipments)),
         "orderBy": zulu(min(shipment.order_by for shipment in shipments)),
         "promiseDate": max(shipment.leg.delivered_on for shipment in shipments).isoformat(),
-        "validUntil": zulu(promise.valid_until(shipments, question.at)),
+        "validUntil": zulu(plans.valid_until(shipments, question.at)),
     }
 
 

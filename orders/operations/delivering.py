@@ -10,11 +10,12 @@ from typing import Any
 
 from django.db import transaction
 
-from catalog.models import KitComponent, Variant
-from orders import network, promise, records
+from catalog.models import Variant
+from orders import network, plans, promise, records
 from orders.models import DeliveryPromise, Order, PromisedLoad, ShippingCalendar
 from orders.network import Destination
-from orders.promise import Line, Plan, Question, Steps, Supply
+from orders.plans import Line, Plan, Question, Steps, Supply
+from partners import prepared
 from partners.actors import Actor
 from partners.disclosure import BANDS, Rule
 from partners.models import Partner
@@ -23,6 +24,9 @@ from stock import availability
 from stock.availability import Asker
 from stock.models import Warehouse
 
+KITS = """
+    SELECT kit_id, component_id, quantity FROM catalog_kitcomponent WHERE kit_id = ANY(%s::bigint[]) ORDER BY id
+"""
 UNCLAIMED_DAYS = 2
 KEPT_MAX = 1_000
 """Unclaimed promises of one partner; a shop keeps one for each cart at its till, not for each page."""
@@ -84,9 +88,9 @@ def work_out(
     A fixed number of queries: kits, supply and rules for all lines and warehouses at once, and the routes. Where the
     partner is not told exact numbers, it is promised no more than it is told, and buildings count by bands.
     """
-    kits: dict[int, list[KitComponent]] = defaultdict(list)
-    for part in KitComponent.objects.filter(kit__in=[line.variant.pk for line in wanted]).order_by("id"):
-        kits[part.kit_id].append(part)
+    kits: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for kit_id, part, each in prepared.fetch(KITS, [prepared.bigints(line.variant.pk for line in wanted)]):
+        kits[kit_id].append((part, each))
     lines = tuple(
         Line(number=number, parts=_parts(line.variant.pk, kits), quantity=line.quantity)
         for number, line in enumerate(wanted, start=1)
@@ -125,7 +129,7 @@ def keep(*, answer: Answer, asked: dict[str, Any], partner: Partner, actor: Acto
         version=records.VERSION,
         promise_date=answer.plan.delivered_on,
         asked_at=at,
-        valid_until=min(promise.valid_until(answer.plan.shipments, answer.question.at), _half_an_hour(at)),
+        valid_until=min(plans.valid_until(answer.plan.shipments, answer.question.at), _half_an_hour(at)),
     )
 
 
@@ -206,8 +210,8 @@ def _planned(question: Question, supply: Supply) -> Plan:
     return promise.with_order_by(promise.promise(question, supply), question)
 
 
-def _parts(variant_id: int, kits: Mapping[int, list[KitComponent]]) -> tuple[tuple[int, int], ...]:
-    return tuple((part.component_id, part.quantity) for part in kits.get(variant_id, ())) or ((variant_id, 1),)
+def _parts(variant_id: int, kits: Mapping[int, list[tuple[int, int]]]) -> tuple[tuple[int, int], ...]:
+    return tuple(kits.get(variant_id, ())) or ((variant_id, 1),)
 
 
 def _told(steps: Steps, rule: Rule) -> Steps:
@@ -226,7 +230,7 @@ def _banded(steps: Steps, rule: Rule) -> Steps:
 
 
 def _half_an_hour(at: datetime) -> datetime:
-    return at + timedelta(minutes=promise.VALID_MINUTES)
+    return at + timedelta(minutes=plans.VALID_MINUTES)
 
 
 def _check_same(promised: DeliveryPromise, order: Order, wanted: Sequence[tuple[str, int]]) -> None:

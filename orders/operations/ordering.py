@@ -174,7 +174,7 @@ def advance(*, order: Order, status: str, actor: Actor, at: datetime) -> Order:
 
     Locks the order. Raises IllegalStep (data: currentStatus, allowedFrom).
     """
-    locked = Order.objects.lock().get(pk=order.pk)
+    locked = Order.objects.lock().select_related("partner").get(pk=order.pk)
     if locked.status == status:
         return locked
     if locked.status not in STEPS[status]:

@@ -53,8 +53,7 @@ def follow(*, order: Order, ticks: Ticks) -> None:
         if (units := wanted[part] - asked[part]) > 0:
             warehouse_id, line_id = part
             new[warehouse_id].append(FulfilmentItem(order_line_id=line_id, quantity=units))
-    for warehouse_id, rows in new.items():
-        _assign(order, warehouse_id, rows, ticks)
+    _assign(order, new, ticks)
 
 
 @transaction.atomic
@@ -139,7 +138,7 @@ def left(*, order: Order, warehouse: Warehouse, units: Mapping[int, int], ticks:
             done.append(item)
     rows = [FulfilmentItem(order_line_id=line_id, quantity=count) for line_id, count in open_units.items() if count]
     if rows:
-        _assign(order, warehouse.pk, rows, ticks)
+        _assign(order, {warehouse.pk: rows}, ticks)
         for item in rows:
             _complete(item, item.quantity, ticks)
     _conclude(done + rows)
@@ -185,16 +184,29 @@ def _open_items(order: Order) -> list[FulfilmentItem]:
     return items
 
 
-def _assign(order: Order, warehouse_id: int, rows: Sequence[FulfilmentItem], ticks: Ticks) -> None:
-    warehouse = Warehouse.objects.get(pk=warehouse_id)
-    why = RoutingDecision.objects.filter(order=order, chosen__contains=[warehouse.code]).first()
-    request = FulfilmentRequest(order=order, warehouse=warehouse, routing=why, assigned_at=ticks.at)
-    request._change_reason = "request assigned"  # type: ignore[attr-defined]  # read by the history
-    request.save()
-    for row in rows:
-        row.request = request
-    FulfilmentItem.objects.bulk_create(rows)
-    ticks.note(request, Stamp.Kind.ASSIGNED)
+def _assign(order: Order, new: Mapping[int, Sequence[FulfilmentItem]], ticks: Ticks) -> None:
+    """A request to each of these warehouses, for its items, and the decision that chose it. Five statements, however
+    many there are."""
+    if not new:
+        return
+    warehouses = Warehouse.objects.in_bulk(new)
+    why: dict[str, RoutingDecision] = {}
+    codes = [row.code for row in warehouses.values()]
+    for decision in RoutingDecision.objects.filter(order=order, chosen__overlap=codes).order_by("id"):
+        why |= dict.fromkeys(decision.chosen, decision)
+    requests = [
+        FulfilmentRequest(
+            order=order, warehouse=warehouses[pk], routing=why.get(warehouses[pk].code), assigned_at=ticks.at
+        )
+        for pk in new
+    ]  # fmt: skip
+    FulfilmentRequest.objects.bulk_create(requests)
+    FulfilmentRequest.history.bulk_history_create(requests, default_change_reason="request assigned")
+    for request in requests:
+        for item in new[request.warehouse_id]:
+            item.request = request
+        ticks.note(request, Stamp.Kind.ASSIGNED)
+    FulfilmentItem.objects.bulk_create([item for items in new.values() for item in items])
 
 
 def _complete(item: FulfilmentItem, units: int, ticks: Ticks) -> None:

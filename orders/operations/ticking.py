@@ -7,10 +7,10 @@ number, and nobody ever sees n + 1 before n. So a snapshot of a warehouse's stoc
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from django.db import connection
@@ -52,18 +52,21 @@ class Ticks:
 
     def write(self) -> None:
         """Stamp all that was noted, and tell the feed. The last that a transaction locks; called once in it."""
+        if not self.notes:
+            return
         notes = sorted(self.notes, key=lambda note: note.request.warehouse_id)
         stamps: list[Stamp] = []
-        for warehouse_id, found in groupby(notes, key=lambda note: note.request.warehouse_id):
-            mine = list(found)
-            for number, note in enumerate(mine, start=_tick(warehouse_id, len(mine))):
-                note.request.logical_timestamp = number
-                stamps.append(
-                    Stamp(
-                        warehouse_id=warehouse_id, logical_timestamp=number, request=note.request, item=note.item,
-                        kind=note.kind, quantity=note.quantity, at=self.at,
-                    )
-                )  # fmt: skip
+        free = _tick(Counter(note.request.warehouse_id for note in notes))
+        for note in notes:
+            warehouse_id = note.request.warehouse_id
+            note.request.logical_timestamp = free[warehouse_id]
+            free[warehouse_id] += 1
+            stamps.append(
+                Stamp(
+                    warehouse_id=warehouse_id, logical_timestamp=note.request.logical_timestamp, request=note.request,
+                    item=note.item, kind=note.kind, quantity=note.quantity, at=self.at,
+                )
+            )  # fmt: skip
         Stamp.objects.bulk_create(stamps)
         last = {stamp.request_id: stamp.logical_timestamp for stamp in stamps}
         FulfilmentRequest.objects.bulk_update(
@@ -72,12 +75,16 @@ class Ticks:
         by_fact: dict[tuple[int, str], list[Stamp]] = defaultdict(list)
         for stamp in stamps:
             by_fact[stamp.request_id, stamp.kind].append(stamp)
-        outbox.record_all([self._letter(found) for found in by_fact.values()])
+        items: dict[int, list[FulfilmentItem]] = defaultdict(list)
+        for item in (
+            FulfilmentItem.objects.filter(request__in=last).select_related("order_line__variant").order_by("id")
+        ):
+            items[item.request_id].append(item)
+        outbox.record_all([self._letter(found, items[found[0].request_id]) for found in by_fact.values()])
         self.notes = []
 
-    def _letter(self, stamps: list[Stamp]) -> Any:
+    def _letter(self, stamps: list[Stamp], items: list[FulfilmentItem]) -> Any:
         request = stamps[0].request
-        items = list(request.items.select_related("order_line__variant"))
         told = {stamp.item_id: stamp for stamp in stamps}
         return outbox.letter(
             EVENTS[Stamp.Kind(stamps[0].kind)],
@@ -106,14 +113,17 @@ class Ticks:
         )
 
 
-def _tick(warehouse_id: int, count: int) -> int:
-    """Take the next `count` timestamps of a warehouse; returns the first of them."""
+def _tick(counts: Mapping[int, int]) -> dict[int, int]:
+    """Take so many of the next timestamps of each warehouse; returns the first of each. Locks the clocks by id."""
+    ids = sorted(counts)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO orders_warehouseclock AS clock (warehouse_id, last) VALUES (%s, %s)
-            ON CONFLICT (warehouse_id) DO UPDATE SET last = clock.last + %s RETURNING last
+            INSERT INTO orders_warehouseclock AS clock (warehouse_id, last)
+            SELECT warehouse_id, count FROM unnest(%s::bigint[], %s::bigint[]) asked (warehouse_id, count)
+             ORDER BY warehouse_id
+            ON CONFLICT (warehouse_id) DO UPDATE SET last = clock.last + excluded.last RETURNING warehouse_id, last
             """,
-            [warehouse_id, count, count],
+            [ids, [counts[warehouse_id] for warehouse_id in ids]],
         )
-        return int(cursor.fetchone()[0]) - count + 1
+        return {warehouse_id: last - counts[warehouse_id] + 1 for warehouse_id, last in cursor.fetchall()}

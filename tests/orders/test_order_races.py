@@ -143,12 +143,12 @@ def test_by_a_sequence_an_observer_would_see_gaps(town, monkeypatch):
     ]  # fmt: skip
     numbers = itertools.count(1)
 
-    def unlocked(warehouse_id: int, count: int) -> int:
+    def unlocked(counts: dict[int, int]) -> dict[int, int]:
         number = next(numbers)
         with connection.cursor() as cursor:  # the first waits for the second to have been seen
             if number == 1:
                 cursor.execute("SELECT pg_sleep(0.5)")
-        return number
+        return dict.fromkeys(counts, number)
 
     monkeypatch.setattr(ticking, "_tick", unlocked)
     assert watched(lambda turn: ordering.confirm(order=orders[turn], actor=make.TESTER, at=timezone.now()))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orders import calendars, network, promise, records
-from orders.calendars import Building, Days, Pickup, Route, Service, Window
-from orders.promise import Line, Question, Supply
+from orders import calendars, network, plans, promise, records
+from orders.plans import Line, Plan, Question, Supply
+from orders.routes import Building, Days, Pickup, Route, Service, Window
 
 ALL, WORK = frozenset(range(7)), frozenset(range(5))
 WINDOWS = (Window(opens=time(9), closes=time(12)), Window(opens=time(13), closes=time(17)))
@@ -221,6 +221,29 @@ def test_who_asks_later_never_leaves_earlier(starts, lead, is_working, windows, 
     assert first.leaves_at <= second.leaves_at
 
 
+@settings(derandomize=True, deadline=None, max_examples=60, database=None)
+@given(
+    start=instants,
+    lead=st.sampled_from([0, 45]),
+    is_working=st.booleans(),
+    windows=st.sampled_from([WINDOWS, LIMITED]),
+    backlog=st.integers(0, 1),
+    supply_on=st.none() | st.integers(0, 9).map(lambda day: date(2026, 3, 5 + day)),
+)
+def test_ordered_a_second_before_the_last_moment_it_still_leaves_and_at_it_no_more(
+    start, lead, is_working, windows, backlog, supply_on
+):
+    here = building(
+        zone=ZoneInfo("America/New_York"), days=days(WORK), windows=windows, lead_minutes=lead,
+        lead_is_working=is_working, backlog_days=backlog,
+    )  # fmt: skip
+    way = route(here, pickups=THREE_PICKUPS)
+    made = leg(way, start, supply_on=supply_on)
+    last = calendars.last_moment(route=way, start=start, supply_on=supply_on, load=1, taken={}, made=made)
+    assert leg(way, last, supply_on=supply_on).leaves_at > made.leaves_at
+    assert leg(way, last - calendars.SECOND, supply_on=supply_on).leaves_at == made.leaves_at
+
+
 # -- Plans
 
 
@@ -240,9 +263,7 @@ def stock(pool: dict[int, list] | None = None, **nodes: dict[int, list]) -> Supp
     # Without rules of the pool it has what the buildings have.
     changes = {part: sorted({day for have in known[part].values() for day, _ in have}) for part in parts}
     for part in parts - set(total):
-        total[part] = [
-            (day, sum(promise.units_on(have, day) for have in known[part].values())) for day in changes[part]
-        ]
+        total[part] = [(day, sum(plans.units_on(have, day) for have in known[part].values())) for day in changes[part]]
     return Supply(pool=total, look=lambda part, more: known.get(part, {}))
 
 
@@ -250,7 +271,7 @@ def at(code: str, **fields) -> Route:
     return route(building(code=code, **fields.pop("here", {})), **fields)
 
 
-def asked(supply, quantities, *, routes, at=NOW, lines=None, **fields) -> promise.Plan:
+def asked(supply, quantities, *, routes, at=NOW, lines=None, **fields) -> Plan:
     lines = lines or [
         Line(number=number, parts=((number, 1),), quantity=quantity) for number, quantity in enumerate(quantities, 1)
     ]
@@ -342,9 +363,9 @@ def test_a_load_above_the_day_s_capacity_is_dated_with_all_of_it():
 def test_an_answer_is_good_until_the_cut_off_or_half_an_hour():
     supply = stock(A={1: [(0, 5)]})
     early = asked(supply, [1], routes=[at("A")])
-    assert promise.valid_until(early.shipments, NOW) == NOW + timedelta(minutes=30)
+    assert plans.valid_until(early.shipments, NOW) == NOW + timedelta(minutes=30)
     late = asked(supply, [1], routes=[at("A")], at=utc(2026, 1, 15, 16, 20))
-    assert promise.valid_until(late.shipments, utc(2026, 1, 15, 16, 20)) == utc(2026, 1, 15, 16, 30)
+    assert plans.valid_until(late.shipments, utc(2026, 1, 15, 16, 20)) == utc(2026, 1, 15, 16, 30)
 
 
 nodes = ["A", "B", "C"]
