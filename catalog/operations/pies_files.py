@@ -89,7 +89,7 @@ class PiesFile(CatalogFile):
         rows = list(rows)
         super().take(rows, progress)
         of_prices = [
-            price_row(row.values["productId"], price)
+            price_row(sku=row.values["productId"], price=price)
             for row in rows
             if isinstance(row, ItemRow) and self.seen.get(row.values.get("productId", "")) == row.number
             for price in row.prices
@@ -285,7 +285,7 @@ def _numbers(variant: Variant | None) -> list[dict[str, Any]]:
     ]
 
 
-def price_row(sku: str, price: Record) -> files.Row:
+def price_row(*, sku: str, price: Record) -> files.Row:
     if price.fault:
         return files.Row(price.line, {}, price.fault)
     if price.is_drop:

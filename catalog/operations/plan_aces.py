@@ -61,7 +61,7 @@ class Apps(Fitments):
             # A FULL file takes away by what it does not say.
             row.key = None
         elif there is not None:
-            row.outcome, row.before = Outcome.DROPPED, going(fits, there)
+            row.outcome, row.before = Outcome.DROPPED, going(fits, there=there)
 
     def finish(self, plan: CatalogImport) -> None:
         """The last word on each fitment, and what a FULL file lets go: nothing where an App is refused."""
@@ -123,6 +123,6 @@ def _going(found: tuple[Fitment, str]) -> Planned:
     said: dict[str, Any] = {name: getattr(row, name) for name in Fits.__dataclass_fields__}
     return Planned(
         number=0, said={}, sku=row.variant.sku, variant_id=row.variant_id, outcome=Outcome.DROPPED, key=key,
-        before=going(Fits(**said), (row.quantity, row.note)),
+        before=going(Fits(**said), there=(row.quantity, row.note)),
         reasons=[("App", "the FULL file does not name it")],
     )  # fmt: skip

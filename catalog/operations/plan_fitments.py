@@ -110,7 +110,7 @@ def fits_of(row: CatalogImportRow) -> Fits:
     return Fits(**told.get("fitment", told))
 
 
-def going(fits: Fits, there: tuple[int, str]) -> dict[str, Any]:
+def going(fits: Fits, *, there: tuple[int, str]) -> dict[str, Any]:
     """What is taken away, as it stands, to be put back."""
     return {"quantity": there[0], "note": there[1]} | document(replace(fits, quantity=there[0], note=there[1]))
 

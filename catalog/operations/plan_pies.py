@@ -99,7 +99,7 @@ class Items(Products):
             return []
         standing = {row.sku: row for _, row in items if row.sku and row.outcome != Outcome.REFUSED}
         lines = [
-            pies_files.price_row(row.sku, price)
+            pies_files.price_row(sku=row.sku, price=price)
             for item, row in items
             if row.outcome != Outcome.REFUSED and item.values.get("productId") == row.sku
             for price in item.prices
