@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import transaction
 
 from catalog.models import Variant
+from catalog.operations import products
 from orders.models import PurchaseOrder, PurchaseOrderLine
 from orders.operations import announcing, purchasing, receiving
 from orders.operations.announcing import Announced
@@ -27,6 +29,14 @@ COSTS = {"beauty": (900, 2_800), "food": (180, 620), "auto": (1_400, 9_500)}
 
 
 @transaction.atomic
+def price(*, actor: actors.Actor) -> None:
+    """Say what a unit of each product costs us."""
+    chance = random.Random(90_125)  # noqa: S311  the same costs each time
+    for variant in Variant.objects.stocked().order_by("sku"):
+        products.revise(variant=variant, fields={"unit_cost": cost(chance, variant)}, actor=actor)
+
+
+@transaction.atomic
 def buy(today: datetime, *, actor: actors.Actor) -> None:
     """For every supplier the life of some orders, dated back."""
     chance = random.Random(4_711)  # noqa: S311  the same orders each time
@@ -34,7 +44,7 @@ def buy(today: datetime, *, actor: actors.Actor) -> None:
     suppliers = Partner.objects.filter(supplier_items__isnull=False).distinct().order_by("code")
     for number, supplier in enumerate(suppliers):
         dock = docks[number % len(docks)]
-        for days_ago, share in ((41, 1.0), (12, 0.6)):
+        for days_ago, share in ((41 + 3 * number, 1.0), (12 + number, 0.6)):
             at = today - timedelta(days=days_ago)
             order = confirmed(chance, supplier, dock, at=at, actor=actor)
             come(
@@ -59,7 +69,7 @@ def drafted(
         for variant in chance.sample(list(offered.order_by("sku")), LINES)
     ]
     return purchasing.order(
-        supplier=supplier, warehouse=dock, needed=needed, currency="USD",
+        supplier=supplier, warehouse=dock, needed=needed, currency=settings.BOOKS_CURRENCY,
         expected_on=(at + timedelta(days=LEAD_DAYS)).date(), actor=actor, at=at,
     )  # fmt: skip
 

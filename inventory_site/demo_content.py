@@ -22,8 +22,9 @@ from django.utils import timezone
 from catalog.models import Variant
 from catalog.operations import imports
 from inventory_site import demo_access, demo_buying, roles
+from orders import place_files
 from orders.models import Order, OrderLine, SsccSeries
-from orders.operations import fulfilment, ordering, returning
+from orders.operations import fulfilment, ordering, places, returning
 from orders.operations.fulfilment import Leaving
 from orders.operations.judging import Verdict
 from orders.operations.ordering import Asked
@@ -54,6 +55,8 @@ def load(report: Callable[[str], None]) -> None:
         add_warehouses()
         for name in ("products.csv", "fitments.csv"):
             imports.loader_for(DATA / name, actor=ACTOR).load(DATA / name)
+        demo_buying.price(actor=ACTOR)
+        places.load(places=place_files.read(DATA / "postal_codes.csv"), actor=ACTOR)
         report("Opening stock")
         receive_opening_stock(today - timedelta(days=DAYS))
         report(f"{DAYS} days of orders, shipments and returns")
@@ -123,14 +126,14 @@ def add_warehouses() -> None:
 
 @transaction.atomic
 def receive_opening_stock(first_day: datetime) -> None:
-    places = {warehouse.code: warehouse for warehouse in Warehouse.objects.all()}
+    by_code = {warehouse.code: warehouse for warehouse in Warehouse.objects.all()}
     variants = {variant.sku: variant for variant in Variant.objects.all()}
     for row in rows("stock.csv"):
         expires_on = (first_day + timedelta(days=int(row["expirationDays"]))).date() if row["expirationDays"] else None
         booked = movements.book(
             kind="receipt",
             variant=variants[row["productId"]],
-            warehouse=places[row["warehouseLocation"]],
+            warehouse=by_code[row["warehouseLocation"]],
             quantity=int(row["quantity"]),
             batch_number=row["batchNumber"],
             expires_on=expires_on,

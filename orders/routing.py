@@ -207,8 +207,8 @@ def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
         here = sum(min(free[variant_id].get(code, 0), units) for variant_id, units in wanted.items())
         found[code] = {
             "inFull": (FULL * here // in_all, f"{here} of {in_all} units"),
-            "distance": _halved(site.distance_km, HALF_KM, "km", "no place on the map"),
-            "cutoff": _halved(site.leaves_in_minutes, HALF_MINUTES, "minutes until it leaves", "no service goes there"),
+            "distance": _distance(site.distance_km),
+            "cutoff": _cutoff(site.leaves_in_minutes),
             "cost": _cost(costs.get(code), costs.values()),
             "shelfLife": _shelf_life(code, soonest),
             "balance": _balance(code, free, wanted),
@@ -217,8 +217,20 @@ def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
     return found
 
 
-def _halved(amount: int | None, half: int, unit: str, unknown: str) -> tuple[int, str]:
-    return (0, unknown) if amount is None else (FULL * half // (half + max(0, amount)), f"{amount} {unit}")
+def _distance(km: int | None) -> tuple[int, str]:
+    return (0, "no place on the map") if km is None else (_halved(km, HALF_KM), f"{km} km")
+
+
+def _cutoff(minutes: int | None) -> tuple[int, str]:
+    if minutes is None:
+        return 0, "no service goes there"
+    days, rest = divmod(minutes, 24 * 60)
+    parts = [f"{count} {unit}" for count, unit in ((days, "d"), (rest // 60, "h"), (rest % 60, "min")) if count]
+    return _halved(minutes, HALF_MINUTES), f"leaves in {' '.join(parts)}" if parts else "leaves at once"
+
+
+def _halved(amount: int, half: int) -> int:
+    return FULL * half // (half + max(0, amount))
 
 
 def _cost(cost: Decimal | None, costs: Iterable[Decimal]) -> tuple[int, str]:

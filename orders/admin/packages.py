@@ -92,7 +92,6 @@ class PackageAdmin(DocumentAdmin):
 
 @admin.register(SsccSeries)
 class SsccSeriesAdmin(TracedAdmin):
-    is_short = True
     list_display = ("company_prefix", "extension_digit", "warehouse", "last")
     list_select_related = ("warehouse",)
     search_fields = ("company_prefix__exact",)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -103,6 +104,13 @@ class SendingCostAdmin(TracedAdmin):
         return bool(request.user.has_perm("orders.change_sendingcost"))
 
 
+def heads(decision: RoutingDecision) -> list[tuple[str, int]]:
+    """The terms in words, each with its weight."""
+    words = {term: capfirst(name.replace("_", " ")) for name, term in WEIGHTS.items()}
+    terms = decision.considered[0]["terms"] if decision.considered else []
+    return [(words.get(row["term"], row["term"]), row["weight"]) for row in terms]
+
+
 class ExplainedAdmin(DocumentAdmin):
     """A document that was routed; its page says why as it was."""
 
@@ -118,5 +126,5 @@ class ExplainedAdmin(DocumentAdmin):
         found = {}
         document = self.model.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
         if document and self.has_view_permission(request, document):
-            found = {"decisions": self.decisions(document)}
+            found = {"decisions": [(decision, heads(decision)) for decision in self.decisions(document)]}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | found)

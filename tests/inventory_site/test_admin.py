@@ -15,12 +15,12 @@ from psycopg.errors import LockNotAvailable
 
 from catalog.models import Fitment, ProductType, Variant
 from inventory_site import roles
-from orders.models import Order, Pickup, SupplierTerms
+from orders.models import Order, Pickup, RoutingPolicy, SendingCost, SupplierTerms
 from orders.operations import fulfilment, ordering, returning
 from orders.operations.ordering import Asked
 from partners.models import IdempotencyKey, Partner
 from partners.operations import partners
-from stock.models import Count, Level, Movement, OwnerGrant, PromiseRule, Reservation, Transfer, Warehouse
+from stock.models import CostingRule, Count, Level, Movement, OwnerGrant, PromiseRule, Reservation, Transfer, Warehouse
 from stock.operations import counting, holds, movements, promising, reservations, transfers, warehouses
 from tests import make
 
@@ -476,7 +476,7 @@ def test_every_form_opens_and_its_choices_are_bounded(keeper, shop, retailer, su
     assert max(few.values()) <= 24
 
 
-FREE = (Fitment, OwnerGrant, Pickup, PromiseRule, SupplierTerms)
+FREE = (CostingRule, Fitment, OwnerGrant, Pickup, PromiseRule, RoutingPolicy, SendingCost, SupplierTerms)
 """Nothing leans on them, and their history stays."""
 
 

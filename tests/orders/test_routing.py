@@ -174,7 +174,7 @@ def test_a_warehouse_has_its_points_for_facts():
     assert points["A"] == {
         "inFull": (1000, "8 of 8 units"),
         "distance": (500, "500 km"),
-        "cutoff": (1000, "0 minutes until it leaves"),
+        "cutoff": (1000, "leaves at once"),
         "cost": (1000, "8.00"),
         "shelfLife": (500, "first expires 2030-02-09"),
         "balance": (227, "10 of 44 units free"),
@@ -183,7 +183,7 @@ def test_a_warehouse_has_its_points_for_facts():
     assert points["B"] == {
         "inFull": (1000, "8 of 8 units"),
         "distance": (200, "2000 km"),
-        "cutoff": (500, "1440 minutes until it leaves"),
+        "cutoff": (500, "leaves in 1 d"),
         "cost": (1000, "8.00"),
         "shelfLife": (1000, "first expires 2030-01-10"),
         "balance": (681, "30 of 44 units free"),
