@@ -58,9 +58,9 @@ def requests_asked(once: Callable[[], Any]) -> int:
 PLACED = """
 BEGIN;
 INSERT INTO orders_order (number, partner_id, external_reference, fingerprint, type, status, ship_to, allow_split,
-    allow_backorder, priority, version, created_at)
+    allow_backorder, priority, version, channel, created_at)
 VALUES (substr(CAST(gen_random_uuid() AS text), 1, 20), {partner}, CAST(gen_random_uuid() AS text), repeat('f', 64),
-    'sale', 'pending', '{{"country": "US"}}', true, false, 0, 1, now()) RETURNING id \\gset o_
+    'sale', 'pending', '{{"country": "US"}}', true, false, 0, 1, '', now()) RETURNING id \\gset o_
 {promise}
 UPDATE orders_order SET reservation_id = :r_id WHERE id = :o_id;
 {lines}
@@ -74,10 +74,10 @@ SELECT :o_id, '{n}', variant_id, 1, '', 0, 0, :line{n}_id FROM stock_level WHERE
 """
 HISTORY = """
 INSERT INTO orders_historicalorder (id, number, partner_id, external_reference, fingerprint, type, status,
-    reservation_id, ship_to, allow_split, allow_backorder, priority, version, created_at, actor, request_id,
+    reservation_id, ship_to, allow_split, allow_backorder, priority, version, channel, created_at, actor, request_id,
     history_date, history_type)
 SELECT id, number, partner_id, external_reference, fingerprint, type, status, reservation_id, ship_to, allow_split,
-    allow_backorder, priority, version, created_at, 'job-bench', '', clock_timestamp(), '~'
+    allow_backorder, priority, version, channel, created_at, 'job-bench', '', clock_timestamp(), '~'
   FROM orders_order WHERE id = :o_id;
 """
 EVENT = """

@@ -81,12 +81,13 @@ def place(
     """Take an order and promise its stock in the same transaction. Returns (order, whether it is new).
 
     `placed_by` is the channel that orders for the partner, `channel` the word for where it was sold. With
-    `reservation` the order takes that promise over where it lies, gathered if that is too many places; otherwise it is routed (see `sourcing`) and its
-    stock is reserved, all of it or, with `allow_backorder`, what there is: the rest waits. With `promised` that
-    delivery promise is claimed, and lines it sends from one warehouse are reserved there. Placed again with the same
-    reference and content, it answers the order already there. Raises InsufficientStock and TooManyShipments
-    (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where the reservation is not theirs, is
-    another order's, lies in too many warehouses or does not cover the lines, and what `delivering.claim` raises.
+    `reservation` the order takes that promise over where it lies, gathered if that is too many places; otherwise it
+    is routed (see `sourcing`) and its stock is reserved, all of it or, with `allow_backorder`, what there is: the
+    rest waits. With `promised` that delivery promise is claimed, and lines it sends from one warehouse are reserved
+    there. Placed again with the same reference and content, it answers the order already there. Raises
+    InsufficientStock and TooManyShipments (nothing is kept), OrderReferenceReused (data: orderId), InvalidInput where
+    the reservation is not theirs, is another order's, lies in too many warehouses or does not cover the lines, and
+    what `delivering.claim` raises.
     """
     order = Order(
         partner=partner,
