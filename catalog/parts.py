@@ -16,7 +16,7 @@ type PartKey = tuple[str, str]
 """The AAIA id of a brand, and its part number without separators and case."""
 
 SKU_LENGTH_MAX = 64
-NOT_IN_A_SKU = re.compile(r"[^A-Za-z0-9._/+-]+")
+NOT_IN_A_SKU = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

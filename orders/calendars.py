@@ -62,6 +62,7 @@ def last_moment(
     Mostly the cut-off of the day it leaves, or of its collection; else found by halving: who asks later never leaves
     earlier.
     """
+    start = start.replace(microsecond=0)
     span = range(int((made.leaves_at - start) / SECOND) + 1)
 
     def is_late(seconds: int) -> bool:

@@ -225,7 +225,7 @@ def _check_texts(parent: Variant, drafts: Sequence[Draft]) -> None:
         if not draft.sku:
             draft.faults["sku"] = "is missing"
         elif len(draft.sku) > SKU_MAX or not imports.SKU.fullmatch(draft.sku):
-            draft.faults["sku"] = f"has up to {SKU_MAX} letters, digits and . _ / + - only"
+            draft.faults["sku"] = f"has up to {SKU_MAX} letters, digits and . _ + - only"
         if wrong := draft.others.get("row"):
             draft.faults["row"] = wrong
 

@@ -49,7 +49,9 @@ class RegulatoryNote(models.Model):
                 name="regulatory_note_days_in_order",
             ),
             models.CheckConstraint(
-                condition=Q(jurisdiction__regex=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$"), name="regulatory_note_jurisdiction"
+                condition=Q(jurisdiction__regex=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$"),
+                name="regulatory_note_jurisdiction",
+                violation_error_message="Jurisdiction: EU, a country or a part of one (ISO 3166: US, US-CA).",
             ),
         ]
 

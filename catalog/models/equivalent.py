@@ -26,7 +26,11 @@ class Equivalent(models.Model):
         ordering = ["variant_id", "id"]
         constraints = [
             models.UniqueConstraint(fields=["variant", "other"], name="equivalent_said_once"),
-            models.CheckConstraint(condition=~Q(variant=F("other")), name="equivalent_is_another"),
+            models.CheckConstraint(
+                condition=~Q(variant=F("other")),
+                name="equivalent_is_another",
+                violation_error_message="Other: a part is not equal to itself; name another.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -20,8 +20,16 @@ class KitComponent(models.Model):
         ordering = ["kit_id", "id"]
         constraints = [
             models.UniqueConstraint(fields=["kit", "component"], name="kit_component_once"),
-            models.CheckConstraint(condition=Q(quantity__gte=1), name="kit_component_quantity_positive"),
-            models.CheckConstraint(condition=~Q(kit=F("component")), name="kit_is_not_its_own_part"),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=1),
+                name="kit_component_quantity_positive",
+                violation_error_message="Quantity: a kit holds one of a component or more.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kit=F("component")),
+                name="kit_is_not_its_own_part",
+                violation_error_message="Component: a kit is not a part of itself.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Cast, Lower, Upper
@@ -118,13 +119,13 @@ class Variant(models.Model):
         help_text="Of a variant: its text for each axis of its parent.",
     )  # fmt: skip
     tracking = models.CharField(max_length=6, choices=Tracking, default=Tracking.NONE)
-    shelf_life_days = models.PositiveIntegerField(null=True, blank=True)
-    warranty_months = models.PositiveIntegerField(null=True, blank=True)
+    shelf_life_days = models.PositiveIntegerField(null=True, blank=True, validators=[MaxValueValidator(36_500)])
+    warranty_months = models.PositiveIntegerField(null=True, blank=True, validators=[MaxValueValidator(1_200)])
     warranty_per = models.CharField(max_length=10, choices=WarrantyPer, blank=True, default="", db_default="")
     warranty_terms = models.TextField(max_length=2_000, blank=True, default="", db_default="")
     unit = models.CharField(max_length=20, default="each", help_text="The unit it is counted in.")
     unit_cost = models.DecimalField(
-        max_digits=14, decimal_places=4, null=True, blank=True,
+        max_digits=14, decimal_places=4, null=True, blank=True, validators=[MinValueValidator(0)],
         help_text="What one costs us, in the currency of the books; weighs counts and adjustments.",
     )  # fmt: skip
     status = models.CharField(max_length=12, choices=Status, default=Status.ACTIVE)
@@ -145,12 +146,13 @@ class Variant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["gtin14"], condition=~Q(gtin14=""), name="variant_gtin_unique"),
             models.CheckConstraint(
-                condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._/+-]*$"), name="variant_sku_readable"
+                condition=Q(sku__regex=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"), name="variant_sku_readable"
             ),
             models.CheckConstraint(
                 condition=Q(is_parent=False) | Q(gtin14="", parent__isnull=True), name="variant_parent_is_no_sku"
             ),
             models.CheckConstraint(condition=~Q(parent=F("id")), name="variant_not_its_own_parent"),
+            models.CheckConstraint(condition=~Q(unit_cost__lt=0), name="variant_cost_not_negative"),
             models.CheckConstraint(condition=Q(axes=[]) | Q(parent__isnull=True), name="variant_axes_are_a_parents"),
             models.CheckConstraint(condition=Q(axes=[]) | Q(is_parent=True), name="variant_with_axes_is_a_parent"),
             models.CheckConstraint(condition=Q(status__in=["active", "discontinued"]), name="variant_status_known"),
@@ -208,7 +210,11 @@ class Pack(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["variant", "name"], name="pack_name_once_per_variant"),
             models.UniqueConstraint(fields=["gtin14"], condition=~Q(gtin14=""), name="pack_gtin_unique"),
-            models.CheckConstraint(condition=Q(quantity__gte=2), name="pack_holds_more_than_one"),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=2),
+                name="pack_holds_more_than_one",
+                violation_error_message="A pack holds two units or more.",
+            ),
             models.CheckConstraint(condition=Q(level__in=["inner", "case", "pallet"]), name="pack_level_known"),
             models.CheckConstraint(
                 condition=Q(filled_with=None, filled_quantity=None)

@@ -17,7 +17,7 @@ from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import InvalidInput
 
-SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
+SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # One in ten numbers has a check digit that fits by chance; a GTIN-8 without its first digit is the shortest we trust.
 PROVEN_DIGITS_MIN = 7
 
@@ -103,7 +103,7 @@ class CatalogFile(loading.Loader):
     def apply(self, values: dict[str, Any], row_number: int) -> str:
         sku = loading.text(values, "productId", 64)
         if not SKU.fullmatch(sku):
-            raise InvalidInput.at("productId", f"{sku!r}: letters, digits and . _ / + - only")
+            raise InvalidInput.at("productId", f"{sku!r}: letters, digits and . _ + - only")
         if sku in self.seen:
             raise InvalidInput.at("productId", f"{self.place} {self.seen[sku]} is of the same product")
         variant = Variant.objects.filter(sku=sku).first()

@@ -80,7 +80,7 @@ class Products:
     def _sku(self, values: dict[str, Any]) -> str:
         sku = loading.text(values, "productId", 64)
         if not SKU.fullmatch(sku):
-            raise InvalidInput.at("productId", f"{sku!r}: letters, digits and . _ / + - only")
+            raise InvalidInput.at("productId", f"{sku!r}: letters, digits and . _ + - only")
         return sku
 
     def _is_repeated(self, planned: Planned) -> bool:
@@ -113,6 +113,9 @@ class _Row:
     def settle(self, values: dict[str, Any]) -> None:
         """Find out what becomes of the product. Raises the Problem that `products` would."""
         variant, planned, supplier = self.variant, self.planned, self.plan.supplier
+        if variant.pk in self.known.unseen:
+            # Before anything is compared: whether a guess is right is nobody's who may not see it.
+            raise products.KeptByTheHouse(f"{variant.sku} is not supplied by you.", productId=variant.sku)
         if self.is_new:
             loading.text(values, "name", 250)
         fields = self.plan.file.fields(values, None if self.is_new else variant, planned.number)

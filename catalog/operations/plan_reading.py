@@ -131,6 +131,8 @@ class Known:
     offers: dict[int, dict[int, SupplierItem]] = field(default_factory=dict)
     packs: dict[int, dict[str, int]] = field(default_factory=dict)
     not_its_own: set[int] = field(default_factory=set)
+    unseen: set[int] = field(default_factory=set)
+    """Of a supplier's rows: what is there and not in its sight."""
 
 
 def findable(sku: str) -> str:
@@ -139,7 +141,7 @@ def findable(sku: str) -> str:
 
 
 def look_up(*, skus: set[str], parents: set[str], supplier: Partner | None) -> Known:
-    """What is known of these products. At most seven queries, however many they are."""
+    """What is known of these products. At most eight queries, however many they are."""
     variants = {row.sku: row for row in Variant.objects.filter(sku__in=skus).select_related("parent")}
     known = Known(variants=variants)
     known.parents = {row.sku: row for row in Variant.objects.filter(sku__in=parents)} if parents else {}
@@ -157,6 +159,8 @@ def look_up(*, skus: set[str], parents: set[str], supplier: Partner | None) -> K
     known.offers, known.packs = offers, packs
     if supplier is not None:
         known.not_its_own = not_its_own(variant_ids=[*ids, *above], supplier=supplier)
+        seen = Variant.objects.filter(pk__in=ids).for_partner(supplier)
+        known.unseen = set(ids) - set(seen.values_list("pk", flat=True))
     return known
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -21,6 +22,7 @@ from orders.admin.routing import ExplainedAdmin
 from orders.models import FulfilmentItem, FulfilmentRequest, PickLine, PickWave, RoutingDecision
 from orders.operations import fulfilment, packing, picking, requesting
 from orders.papers import labels, slips
+from orders.papers.facts import Consignment
 from orders.printing import printed
 from orders.queries import papers_of_request
 from partners.admin import ROWS_MAX, DocumentAdmin, LinesInline, acting, ask, back_to, run_each, try_operation
@@ -151,24 +153,25 @@ class FulfilmentRequestAdmin(ExplainedAdmin):
 
     @action(description="Packing slip", icon="description", url_path="slip", permissions=["view"])
     def slip(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        row = get_object_or_404(self.get_queryset(request).select_related("order", "warehouse"), pk=object_id)
-        return printed(slips.pdf(papers_of_request(row)), f"{row}-slip.pdf")
+        return self.drawn(request, object_id, name="slip.pdf", draw=slips.pdf)
 
     @action(description="Labels (PDF)", icon="barcode", url_path="labels", permissions=["view"])
     def label_pdf(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self.labelled(request, object_id, "pdf")
+        return self.drawn(request, object_id, name="labels.pdf", draw=labels.pdf)
 
     @action(description="Labels (ZPL)", icon="print", url_path="labels-zpl", permissions=["view"])
     def label_zpl(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self.labelled(request, object_id, "zpl")
+        return self.drawn(request, object_id, name="labels.zpl", draw=labels.zpl)
 
-    def labelled(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponse:
+    def drawn(
+        self, request: HttpRequest, object_id: str, *, name: str, draw: Callable[[Consignment], bytes | str]
+    ) -> HttpResponse:
         row = get_object_or_404(self.get_queryset(request).select_related("order", "warehouse"), pk=object_id)
         papers = papers_of_request(row)
         if not papers.boxes:
             messages.info(request, "Nothing of it is packed and still here.")
             return redirect("admin:orders_fulfilmentrequest_change", row.pk)
-        return printed(labels.pdf(papers) if kind == "pdf" else labels.zpl(papers), f"{row}-labels.{kind}")
+        return printed(draw(papers), f"{row}-{name}")
 
     @action(
         description="Accept", icon="check", permissions=["step"],

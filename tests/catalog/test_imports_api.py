@@ -61,6 +61,24 @@ def test_what_moved_since_is_not_overwritten(client_of_supplier, sauce):
     assert Variant.objects.get().name == "Sauce"
 
 
+def test_nothing_of_a_product_that_is_not_theirs_is_guessed_by_planning(sauce):
+    """Right or wrong, a guess is answered the same; its own supplier sees that nothing would change."""
+    make.make_variant(
+        sku="ROTOR", name="Front rotor", warranty_months=24, suppliers=[sauce.supplier_items.get().supplier]
+    )
+    guesses = [
+        {"productId": "ROTOR", "name": "Front rotor"},
+        {"productId": "ROTOR", "name": "Rear rotor"},
+        {"productId": "ROTOR", "warrantyMonths": 24},
+        {"productId": "ROTOR", "attributes": {"position": "front"}},
+    ]
+    stranger = api_of(make.make_partner(code="SUP-9", kind="supplier"))
+    told = [sent(stranger, [guess]).json() for guess in guesses]
+    assert {(body["refused"], body["unchanged"]) for body in told} == {(1, 0)}
+    assert len({str(body["rejects"][0]["reasons"]) for body in told}) == 1
+    assert sent(api_of(sauce.supplier_items.get().supplier), guesses[:1]).json()["unchanged"] == 1
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

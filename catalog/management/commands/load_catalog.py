@@ -1,6 +1,7 @@
 """manage.py load_catalog: a file of products, or of fitments, becomes the catalog; also ACES and PIES."""
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,5 @@ class Command(LoadCommand):
             self.stdout.write(f"felt by stock and orders: {json.dumps(plan.effects)}")
         counts = ", ".join(f"{name} {count}" for name, count in plan.counts.items() if count or name != "dropped")
         self.stdout.write(f"{plan.number} is {plan.get_state_display().lower()}: {counts}")
+        if plan.refused_count:
+            sys.exit(1)
