@@ -214,6 +214,13 @@ class Receipts(ReceiptDoor):
             raise LeftToTheHouse("Who keeps the goods says what came.")
         fields = self.understood(ReceiptFields)
         notice = self.notice(fields["asnId"])
+        note = fields["delivery_note"]
+        if (
+            notice
+            and "lines" not in fields
+            and (booked := receiving.booked_as_announced(notice=notice, delivery_note=note))
+        ):
+            return self.told(booked, is_new=False)
         whole = receiving.as_announced(notice=notice) if notice else []
         arrived = self.arrived(fields["lines"]) if "lines" in fields else whole
         receipt, is_new = receiving.receive(
@@ -222,10 +229,13 @@ class Receipts(ReceiptDoor):
             supplier=self.supplier(fields["supplierId"]),
             warehouse=find_warehouse(self.partner, fields["warehouseLocation"]),
             arrived=arrived,
-            delivery_note=fields["delivery_note"],
+            delivery_note=note,
             actor=self.actor,
             at=timezone.now(),
         )
+        return self.told(receipt, is_new=is_new)
+
+    def told(self, receipt: Receipt, *, is_new: bool) -> Response:
         response = self.answer(receipt, 201 if is_new else 200)
         response["Location"] = f"/api/v1/receipts/{receipt.number}"
         return response

@@ -119,6 +119,11 @@ def receive(
     return receipt, True
 
 
+def booked_as_announced(*, notice: AdvanceShipNotice, delivery_note: str) -> Receipt | None:
+    """The receipt by which this delivery note was booked of the notice: said again without lines, it is meant."""
+    return Receipt.objects.filter(notice=notice, delivery_note=delivery_note).first() if delivery_note else None
+
+
 def as_announced(*, notice: AdvanceShipNotice) -> list[Arrived]:
     """All of a ship notice that has not come yet, as its labels say. Two queries."""
     came = sorting.came(notice)

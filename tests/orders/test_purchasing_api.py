@@ -251,7 +251,10 @@ def test_what_a_supplier_announced_is_received_without_naming_it_again(api, hous
     )
     dock = api(keeper)
     assert [row["asnId"] for row in dock.get(f"/advanceShipNotices?sscc={CARTON}").json()["items"]] == [notice["asnId"]]
-    receipt = dock.post("/receipts", {"asnId": notice["asnId"], "warehouseLocation": "W1"}).json()
+    said = {"asnId": notice["asnId"], "warehouseLocation": "W1", "deliveryNote": "LS-9"}
+    receipt = dock.post("/receipts", said).json()
+    same = dock.post("/receipts", said)
+    assert (same.status_code, same.json()["receiptId"]) == (200, receipt["receiptId"])
     assert [(row["purchaseOrderId"], row["quantity"]) for row in receipt["lines"]] == [(number, 40)]
     assert theirs.get(f"/advanceShipNotices/{notice['asnId']}").json()["status"] == "received"
     assert [row["receiptId"] for row in theirs.get(f"/receipts?purchaseOrderId={number}").json()["items"]] == [
