@@ -64,7 +64,7 @@ class TogetherForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["product_type"].widget = ChosenRow(Variant._meta.get_field("product_type"), admin.site)
-        self.fields["product_type"].widget.choices = self.fields["product_type"].choices  # type: ignore[attr-defined]
+        self.fields["product_type"].widget.choices = self.fields["product_type"].choices  # type: ignore[attr-defined]  # a choice field has both
         for field in self.fields.values():
             field.widget.attrs["autocomplete"] = "off"
         for name in CLEARED:
@@ -113,7 +113,7 @@ class TogetherPages(Choosing):
 
     @admin.action(description="Edit together", permissions=["together"])
     def edit_chosen(self, request: HttpRequest, queryset: Any) -> HttpResponse:
-        ids = sorted(queryset.order_by().values_list("pk", flat=True)[: self.list_per_page])  # type: ignore[attr-defined]
+        ids = sorted(queryset.order_by().values_list("pk", flat=True)[: self.list_per_page])  # type: ignore[attr-defined]  # mixed into an admin
         query = urlencode({"id__in": ",".join(map(str, ids))})
         return redirect(f"{reverse('admin:catalog_variant_together')}?{query}")
 
@@ -148,7 +148,7 @@ class TogetherPages(Choosing):
         if any("\x00" in text for texts in request.GET.lists() for text in (texts[0], *texts[1])):
             return None
         try:
-            found = self.get_changelist_instance(request).get_queryset(request)  # type: ignore[attr-defined]
+            found = self.get_changelist_instance(request).get_queryset(request)  # type: ignore[attr-defined]  # mixed into an admin
         except IncorrectLookupParameters:
             return None
         return list(found.order_by("pk").values_list("sku", "product_type_id")[: EDITED_MAX + 1])

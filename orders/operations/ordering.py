@@ -267,7 +267,7 @@ def _promise(
     order.reservation = kept
     order.skip_history_when_saving = True  # type: ignore[attr-defined]  # one row tells of the placing
     order.save(update_fields=["reservation"])
-    del order.skip_history_when_saving  # type: ignore[attr-defined]
+    del order.skip_history_when_saving  # type: ignore[attr-defined]  # read by the history
     return list(lines)
 
 
