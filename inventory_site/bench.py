@@ -60,7 +60,7 @@ QUICK = Size(variants=1_000, warehouses=20, levels=10_000, movements=20_000)
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One row of the table: ours and the other in things per second, the ratio, and what is to be reached."""
+    """One row of the table: ours and the other, in things per second mostly, the ratio, and what is to be reached."""
 
     name: str
     beside: str
@@ -68,6 +68,7 @@ class Figure:
     other: float
     ratio: float
     reach: str
+    unit: str = "/s"
 
 
 # -- The ground: databases of our own beside the one we were given

@@ -20,6 +20,7 @@ from catalog.models import (
     ProductType,
     Variant,
 )
+from inventory_site.bench_pages import choices
 from partners.models import Partner
 from stock.models import Warehouse
 from tests import make
@@ -55,21 +56,6 @@ def visit(client, url: str) -> tuple[int, list[str], int]:
     assert answer.status_code == 200, url
     chosen = len(OPTION.findall(answer.content.decode())) if "/autocomplete/" not in url else 0
     return len(seen), [query["sql"] for query in seen if endless(query["sql"])], chosen
-
-
-def choices() -> list[str]:
-    """What every field that is searched while one types asks for, on pages and in their inlines."""
-    urls = set()
-    for model, page in admin.site._registry.items():
-        for one in (page, *(inline(model, admin.site) for inline in page.inlines)):
-            for name in one.autocomplete_fields:
-                meta = one.model._meta
-                asked = f"app_label={meta.app_label}&model_name={meta.model_name}&field_name={name}"
-                urls |= {
-                    f"{reverse('admin:autocomplete')}?{asked}",
-                    f"{reverse('admin:autocomplete')}?{asked}&term=sku",
-                }
-    return sorted(urls)
 
 
 def grow(rows: int) -> None:

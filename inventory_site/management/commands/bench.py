@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from inventory_site import bench, bench_imports, bench_search
+from inventory_site import bench, bench_imports, bench_pages, bench_search
 
 
 class Command(BaseCommand):
@@ -26,11 +26,12 @@ class Command(BaseCommand):
     def measures(
         self, *, quick: bool, seconds: float, turns: int, only: list[str], say: Any, **_: Any
     ) -> Iterator[bench.Figure]:
-        """Search, imports, and the stock engine unless those alone are wanted: its ground takes long to make."""
+        """Search, imports, pages, and the stock engine unless those alone are wanted: its ground takes long to make."""
         products = 2_000 if quick else bench_search.VARIANTS
         yield from bench_search.run(turns=turns, only=only, say=say, variants=products)
         yield from bench_imports.run(turns=turns, only=only, say=say, count=products)
-        if only and all(word.startswith(("search", "import")) for word in only):
+        yield from bench_pages.run(only=only, say=say, variants=products)
+        if only and all(word.startswith(("search", "import", "queries")) for word in only):
             return
         yield from bench.run(
             size=bench.QUICK if quick else bench.FULL, seconds=seconds, turns=turns, only=only, say=say
@@ -43,8 +44,8 @@ class Command(BaseCommand):
             for figure in self.measures(**options, say=say):
                 figures.append(figure)
                 say(
-                    f"{figure.ratio:7.2f} ×  {figure.name}: {figure.ours:,.0f}/s,"
-                    f" {figure.beside} {figure.other:,.0f}/s (reach {figure.reach})"
+                    f"{figure.ratio:7.2f} ×  {figure.name}: {figure.ours:,.0f}{figure.unit},"
+                    f" {figure.beside} {figure.other:,.0f}{figure.unit} (reach {figure.reach})"
                 )
         except RuntimeError as problem:
             raise CommandError(str(problem)) from problem
