@@ -177,7 +177,7 @@ class VariantAdmin(MatrixPages, TogetherPages, TracedAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        rows = {"attributes": 6, "axes": 2, "axis_values": 2, "warranty_terms": 2}
+        rows = {"attributes": 6, "warranty_terms": 2}
         if db_field.name in rows and field is not None:
             field.widget.attrs["rows"] = rows[db_field.name]
         return field

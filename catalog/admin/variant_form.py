@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from catalog import queries
 from catalog.admin import attributes
 from catalog.admin.attributes import AttributesForm, AttributesWidget
+from catalog.admin.axes_fields import AxesField, AxisValuesField
 from catalog.models import ProductType, ProductTypeSchema
 from catalog.operations import identifiers, products
 from catalog.schemas import Schemas, understood
@@ -31,6 +33,14 @@ class VariantForm(forms.ModelForm):
     """
 
     typed: AttributesForm
+    axes = AxesField(
+        required=False, widget=UnfoldAdminTextInputWidget, help_text="What its variants differ in: shade, size."
+    )
+    axis_values = AxisValuesField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="Of a variant, a line for each axis of its parent: shade: 355N",
+    )
 
     class Media:
         js = ("catalog/attributes.js",)
@@ -83,14 +93,10 @@ class VariantForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        for name, kind, empty in (("attributes", dict, {}), ("axes", list, []), ("axis_values", dict, {})):
-            if name in self.fields and name not in self.errors:
-                cleaned[name] = cleaned.get(name) or empty
-                if not isinstance(cleaned[name], kind):
-                    self.add_error(name, "Write an object in { }." if kind is dict else "Write a list in [ ].")
-                elif name != "attributes" and not all(map(is_text, texts_of(cleaned[name]))):
-                    # The database would stumble over it while it looks for another variant like this one.
-                    self.add_error(name, "Names and values are texts.")
+        if "attributes" in self.fields and "attributes" not in self.errors:
+            cleaned["attributes"] = cleaned.get("attributes") or {}
+            if not isinstance(cleaned["attributes"], dict):
+                self.add_error("attributes", "Write an object in { }.")
         if "attributes" in self.fields and "attributes" not in self.errors:
             self.join_attributes(cleaned)
         if "attributes" not in self.errors and {"attributes", "product_type"} & set(self.changed_data):
@@ -180,11 +186,3 @@ class VariantForm(forms.ModelForm):
 def as_json(value: Any) -> str:
     """For comparison: Python holds 1, 1.0 and true to be equal."""
     return json.dumps(value, sort_keys=True)
-
-
-def texts_of(value: dict[str, Any] | list[Any]) -> list[Any]:
-    return [*value, *value.values()] if isinstance(value, dict) else value
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str) and not products.NOT_KEPT.search(value)

@@ -40,6 +40,8 @@ def by_attributes(queryset: Any, query: Mapping[str, str], *, product_type: str)
         bare, _, end = name.rpartition(".")
         if validator and name not in validator.filters and end in {"min", "max"} and bare in validator.ranges:
             queryset = queryset.filter(_between(bare, end, text))
+        elif not product_type and bare and end in {"min", "max"}:
+            raise BadPage(f"{PREFIX}{name[:80]}: name a productType too, which says what can be asked for by range.")
         else:
             queryset = queryset.filter(_equal(name, text, validator))
     return queryset

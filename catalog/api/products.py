@@ -303,7 +303,8 @@ class Products(ProductDoor):
 
         With `productType`, the value is understood as the type's schema declares it, numbers can be asked for
         with `attributes.<name>.min=` and `.max=` (both included), and what is not declared is refused by name.
-        Without, a value is looked for as text, number and boolean alike. A list is found by each of its values.
+        Without, a value is looked for as text, number and boolean alike. A list is found by each of its values. Capitals count:
+        values are compared as they are written.
         """
         return self.listed(self.visible())
 

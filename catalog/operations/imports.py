@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from partners.problems import InvalidInput
 SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # One in ten numbers has a check digit that fits by chance; a GTIN-8 without its first digit is the shortest we trust.
 PROVEN_DIGITS_MIN = 7
+OFFERED = ("supplierCode", *dict.fromkeys(columns.OFFER.values()))
 
 
 def loader_for(path: Path, *, actor: Actor, encoding: str = "latin-1") -> loading.Loader:
@@ -46,6 +49,16 @@ def root_of(path: Path) -> str:
     if root not in ("ACES", "PIES") and (root is not None or path.suffix.lower() == ".xml"):
         raise files.Unreadable(f"The document is {root or 'empty'}; <ACES> and <PIES> are read here.")
     return root or ""
+
+
+def digest_of(values: dict[str, Any]) -> bytes:
+    """What two rows that say the same have in common."""
+    said = sorted((name, value.strip() if isinstance(value, str) else value) for name, value in values.items())
+    try:
+        text = json.dumps(said, default=str, sort_keys=True)
+    except (ValueError, RecursionError, TypeError):
+        text = str(said)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
 class CatalogFile(loading.Loader):
@@ -86,12 +99,14 @@ class CatalogFile(loading.Loader):
         **columns.OFFER,
         **columns.NUMBERS,
     }
+    supplier: Partner | None = None
+    """Whose word the rows are; none: the house's."""
     texts: ClassVar = {"brand": ("brand", 120), "unit": ("unit", 20), "warrantyTerms": ("warranty_terms", 2_000)}
 
     def __init__(self, *, actor: Actor) -> None:
         super().__init__()
         self.actor = actor
-        self.seen: dict[str, int] = {}
+        self.seen: dict[str, tuple[int, bytes]] = {}
         self.schemas = queries.newest_schemas()
         self.codes = queries.type_codes()
 
@@ -104,8 +119,12 @@ class CatalogFile(loading.Loader):
         sku = loading.text(values, "productId", 64)
         if not SKU.fullmatch(sku):
             raise InvalidInput.at("productId", f"{sku!r}: letters, digits and . _ + - only")
+        said = digest_of(values)
         if sku in self.seen:
-            raise InvalidInput.at("productId", f"{self.place} {self.seen[sku]} is of the same product")
+            before, same = self.seen[sku]
+            if said != same:
+                raise InvalidInput.at("productId", f"{self.place} {before} says something else of the same product")
+            return "unchanged"
         variant = Variant.objects.filter(sku=sku).first()
         fields = self.fields(values, variant, row_number)
         if variant is None:
@@ -115,7 +134,7 @@ class CatalogFile(loading.Loader):
         else:
             revised = products.revise(variant=variant, fields=fields, actor=self.actor)
             outcome = "unchanged" if revised.version == variant.version else "revised"
-        self.seen[sku] = row_number
+        self.seen[sku] = row_number, said
         return outcome
 
     def fields(self, values: dict[str, Any], variant: Variant | None, row_number: int) -> dict[str, Any]:
@@ -252,7 +271,13 @@ class CatalogFile(loading.Loader):
             return [self.source(row) for row in rows]
         if asked not in (None, ""):
             raise InvalidInput.at("suppliers", "is no list of suppliers; in a table write the column supplierId")
-        return [self.source(values)] if loading.text(values, "supplierId", 40, is_required=False) else []
+        offered = [name for name in OFFERED if values.get(name) not in (None, "")]
+        code = loading.text(values, "supplierId", 40, is_required=False)
+        if not code and offered:
+            if self.supplier is None:
+                raise InvalidInput.at("supplierId", f"is missing; {offered[0]} is said of a supplier's offer")
+            code = self.supplier.code
+        return [self.source(values | {"supplierId": code})] if code else []
 
     def source(self, values: dict[str, Any]) -> Source:
         code = loading.text(values, "supplierId", 40)

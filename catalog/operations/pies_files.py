@@ -91,7 +91,7 @@ class PiesFile(CatalogFile):
         of_prices = [
             price_row(sku=row.values["productId"], price=price)
             for row in rows
-            if isinstance(row, ItemRow) and self.seen.get(row.values.get("productId", "")) == row.number
+            if isinstance(row, ItemRow) and self.seen.get(row.values.get("productId", ""), (0,))[0] == row.number
             for price in row.prices
         ]
         for code, currency in open_lists(rows=of_prices, actor=self.actor).items():

@@ -10,7 +10,7 @@ from catalog import effects, gtins
 from catalog.models import CatalogImport, CatalogImportRow, ProductType, SupplierItem, Variant
 from catalog.operations import axes, offers, plan_checks, plan_lists, products, types
 from catalog.operations.identifiers import normalise_gtin
-from catalog.operations.imports import SKU
+from catalog.operations.imports import SKU, digest_of
 from catalog.operations.offers import Source
 from catalog.operations.plan_reading import Known, Planned, PlannedFile, findable, look_up
 from partners import files, loading
@@ -85,10 +85,11 @@ class Products:
 
     def _is_repeated(self, planned: Planned) -> bool:
         """Whether a row before said the same. Where it said something else, neither counts: who knows which is right."""
-        number, digest = self.seen.setdefault(planned.sku, (planned.number, planned.digest))
+        said = digest_of(planned.said)
+        number, digest = self.seen.setdefault(planned.sku, (planned.number, said))
         if number == planned.number:
             return False
-        if digest != planned.digest:
+        if digest != said:
             self.contradicted.add(planned.sku)
             raise InvalidInput.at("productId", f"row {number} says something else of the same product")
         planned.reasons = [("productId", f"row {number} says the same")]

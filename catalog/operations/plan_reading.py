@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import defaultdict
@@ -47,12 +46,6 @@ class Planned:
         self.before, self.after = {}, {}
         found = problem.data.get("errors") or [{"field": problem.code, "detail": problem.detail}]
         self.reasons = [(one["field"][:80], one["detail"][:SHOWN_MAX]) for one in found[:20]]
-
-    @property
-    def digest(self) -> bytes:
-        """What two rows that say the same have in common."""
-        said = {name: value.strip() if isinstance(value, str) else value for name, value in self.said.items()}
-        return hashlib.blake2b(text_of(said).encode(), digest_size=12).digest()
 
 
 COLUMNS = (

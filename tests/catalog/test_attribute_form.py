@@ -65,7 +65,6 @@ def as_shown(form) -> dict:
             if value not in (None, False, []):
                 data[bound.html_name] = value
     data |= {"attributes": json.dumps(form.initial["attributes"]), "attributes_of": form.typed.of}
-    data |= {"axes": "[]", "axis_values": "{}"}
     for prefix in LISTS:
         data |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
     return data
@@ -112,6 +111,22 @@ def test_a_page_sent_back_as_it_is_changes_nothing(keeper, cream):
     assert "was changed" in save(keeper, cream).content.decode()
     assert kept(cream) == json.dumps(KEPT, sort_keys=True), "1.0 is not made 1"
     assert cream.version == 1
+
+
+def test_axes_and_the_values_along_them_are_written_as_people_write(keeper, cream, care):
+    save(keeper, None, sku="LINE", name="Line", product_type="care", axes="shade, size")
+    line = Variant.objects.get(sku="LINE")
+    assert line.axes == ["shade", "size"]
+    save(keeper, cream, parent=line.pk, axis_values="shade: 355N\nsize: 30 ml: travel")
+    cream.refresh_from_db()
+    assert cream.axis_values == {"shade": "355N", "size": "30 ml: travel"}
+    for one in (line, cream):
+        version = Variant.objects.get(pk=one.pk).version
+        assert "was changed" in save(keeper, one).content.decode()
+        assert Variant.objects.get(pk=one.pk).version == version, "a page sent back as it was changes nothing"
+    answer = save(keeper, cream, axis_values="355N")
+    assert "write the axis, a colon and the value" in errors_of(answer)["axis_values"][0]
+    assert Variant.objects.get(pk=cream.pk).axis_values == cream.axis_values
 
 
 def test_what_is_typed_is_kept_as_the_type_of_its_attribute(keeper, cream):

@@ -54,7 +54,7 @@ def test_good_rows_are_applied_and_loading_twice_changes_nothing(db, tmp_path, s
         ("C,x,,ABC,,,", "8, 12, 13 or 14 digits"),
         ("C,x,,,lot,,", "is none of none, batch, serial"),
         ("C,x,,,,NOBODY,", "there is no supplier NOBODY"),
-        ("A,again,,,,,", "row 2 is of the same product"),
+        ("A,again,,,,,", "row 2 says something else of the same product"),
         ("C,x,,4006381333931,,,", "belongs to another product"),
         ("C," + "x" * 251 + ",,,,,", "longer than 250"),
         ("C,a\x07b,,,,,", "control character"),
@@ -68,6 +68,19 @@ def test_a_bad_row_is_refused_with_its_reason_and_the_good_ones_stay(db, tmp_pat
     assert refused.startswith("row 3: ")
     assert reason in refused
     assert list(Variant.objects.values_list("sku", flat=True)) == ["A", "Z"]
+
+
+def test_a_row_said_twice_is_one_row_and_nothing_is_refused(db, tmp_path):
+    said, refused, code = run("load_catalog", write(tmp_path, HEADER + "A,Sauce,,,,,hot\nA, Sauce ,,,,,hot\n"))
+    assert (said, refused, code) == ("created 1, unchanged 1\n", "", 0)
+
+
+def test_terms_without_a_supplier_are_refused_and_not_left_out(db, tmp_path, supplier):
+    head = "productId,name,supplierId,cost,currency\n"
+    said, refused, code = run("load_catalog", write(tmp_path, head + "A,Sauce,,2.50,EUR\nB,Relish,SUP-1,2.50,EUR\n"))
+    assert (said, code) == ("created 1, refused 1\n", 1)
+    assert refused == "row 2: supplierId: is missing; cost is said of a supplier's offer\n"
+    assert list(Variant.objects.values_list("sku", "supplier_items__cost")) == [("B", 2.5)]
 
 
 def test_zeros_a_spreadsheet_ate_are_restored_where_the_check_digit_proves_them(db, tmp_path):

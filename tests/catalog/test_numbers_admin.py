@@ -32,7 +32,7 @@ def save(keeper, variant, prefix: str, *rows: dict) -> str:
     url = reverse("admin:catalog_variant_change", args=[variant.pk])
     form = keeper.get(url).context["adminform"].form
     data = {name: form.initial.get(name) or "" for name in form.fields}
-    data |= {"attributes": "{}", "axes": "[]", "axis_values": "{}"}
+    data |= {"attributes": "{}", "axes": "", "axis_values": ""}
     lists = ("packs", "identifiers", "components", "equivalents", "supplier_items", "fitments", "regulatory_notes")
     for each in lists:
         data |= {f"{each}-TOTAL_FORMS": len(rows) if each == prefix else 0, f"{each}-INITIAL_FORMS": 0}
@@ -61,7 +61,7 @@ def test_a_page_opened_before_somebody_elses_change_does_not_undo_it(keeper, sau
         name: opened.context["adminform"].form.initial.get(name) or ""
         for name in opened.context["adminform"].form.fields
     }
-    data |= {"attributes": "{}", "axes": "[]", "axis_values": "{}", "version_seen": "1", "brand": "Ours"}
+    data |= {"attributes": "{}", "axes": "", "axis_values": "", "version_seen": "1", "brand": "Ours"}
     for formset in opened.context["inline_admin_formsets"]:
         data |= {f"{formset.formset.prefix}-TOTAL_FORMS": 0, f"{formset.formset.prefix}-INITIAL_FORMS": 0}
     products.revise(variant=sauce, fields={"name": "Theirs"}, actor=make.TESTER)

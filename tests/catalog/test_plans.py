@@ -362,6 +362,10 @@ def test_a_suppliers_word_counts_for_its_own_products_only(sauce, supplier):
     apply(own)
     costs = dict(shared.supplier_items.values_list("supplier__code", "cost"))
     assert costs == {"SUP-1": Decimal("2.0000"), "SUP-2": None}
+    apply(planned({"productId": "SHARED", "cost": "3", "currency": "EUR"}, supplier=supplier))
+    assert shared.supplier_items.get(supplier=supplier).cost == 3, "who sends a file need not name itself in each row"
+    nobodys = planned({"productId": "SHARED", "cost": "4", "currency": "EUR"})
+    assert told(nobodys)[0][1] == "refused"
 
 
 def test_fitments_are_planned_applied_and_taken_back(db):
