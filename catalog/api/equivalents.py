@@ -20,15 +20,13 @@ from catalog.operations import equivalents
 from catalog.operations.equivalents import EQUALS_MAX, SUCCESSORS_MAX, Equal, Said, Successor
 from partners.api import conditional
 from partners.api.doors import IF_MATCH, Door
-from partners.api.fields import Text
+from partners.api.fields import Day, Text
 from partners.problems import InvalidInput
 
 
 class SuccessorFields(serializers.Serializer[Any]):
     productId = Text(max_length=64, help_text="What replaces it.")
-    validFrom = serializers.DateField(
-        required=False, allow_null=True, default=None, help_text="From which day on; null: from ever."
-    )
+    validFrom = Day(required=False, allow_null=True, default=None, help_text="From which day on; null: from ever.")
 
 
 class EqualFields(serializers.Serializer[Any]):

@@ -18,7 +18,7 @@ from partners import files
 from partners.api import conditional
 from partners.api.auth import InsufficientScope
 from partners.api.doors import Door, once
-from partners.api.fields import Text
+from partners.api.fields import Flag, Text
 from partners.api.parsing import StrictJSONParser
 from partners.api.uploads import UPLOAD_BYTES_MAX, Upload, UploadParser
 from partners.problems import InvalidInput
@@ -80,7 +80,7 @@ class StartAsked(serializers.Serializer[Any]):
 
 
 class UndoAsked(serializers.Serializer[Any]):
-    force = serializers.BooleanField(
+    force = Flag(
         required=False, default=False, help_text="Leave as they are what has changed since, and take back the rest."
     )
 

@@ -11,7 +11,7 @@ from catalog.models import Identifier, Pack, SupplierItem
 from catalog.operations.identifiers import VALUE_MAX, IdentifierOf
 from catalog.operations.offers import TERMS, Source
 from catalog.operations.packs import QUANTITY_MAX, PackOf
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Day, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 
@@ -98,7 +98,7 @@ class SourceFields(serializers.Serializer[Any]):
         help_text="What one stock unit costs; goes with a currency.",
     )  # fmt: skip
     currency = Text(max_length=3, required=False, allow_null=True, allow_blank=True, help_text="ISO 4217.")
-    lastConfirmedOn = serializers.DateField(
+    lastConfirmedOn = Day(
         source="last_confirmed_on", required=False, allow_null=True, help_text="When the supplier last said so."
     )
 

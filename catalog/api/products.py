@@ -34,7 +34,7 @@ from catalog.operations.identifiers import IdentifierOf
 from catalog.operations.offers import Source
 from partners.api import conditional
 from partners.api.doors import IF_MATCH, Door, once
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Day, Quantity, Text
 from partners.api.pagination import BadPage
 from partners.models import Partner
 from partners.problems import InvalidInput
@@ -54,10 +54,10 @@ class NoteFields(serializers.Serializer[Any]):
     document = Text(
         max_length=250, required=False, default="", allow_blank=True, help_text="Where it is written: a law, a file."
     )
-    validFrom = serializers.DateField(
+    validFrom = Day(
         source="valid_from", required=False, default=None, allow_null=True, help_text="The first day; null: always."
     )
-    validTo = serializers.DateField(
+    validTo = Day(
         source="valid_to", required=False, default=None, allow_null=True, help_text="The last day; null: for good."
     )
 

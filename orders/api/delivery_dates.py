@@ -21,7 +21,7 @@ from orders.operations import delivering
 from orders.operations.delivering import Answer, Wanted
 from orders.plans import Plan, Question, Shipment
 from partners.api.doors import Door
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Flag, Quantity, Text
 from partners.problems import InvalidInput
 
 LINES_MAX = 500
@@ -54,8 +54,8 @@ class DeliveryFields(serializers.Serializer[Any]):
         help_text="When it would be ordered, within 60 days; now if not given.",
     )
     channel = Text(max_length=40, required=False, default="", allow_blank=True)
-    allowSplit = serializers.BooleanField(source="is_split_allowed", required=False, default=True)
-    keep = serializers.BooleanField(
+    allowSplit = Flag(source="is_split_allowed", required=False, default=True)
+    keep = Flag(
         required=False, default=False,
         help_text="Keep it for an order: the answer has a promiseId. Only where all of it can be promised.",
     )  # fmt: skip

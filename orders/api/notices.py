@@ -20,7 +20,7 @@ from orders.operations import announcing
 from orders.operations.announcing import Announced, Packed
 from partners.api import conditional
 from partners.api.doors import Door, once
-from partners.api.fields import ExpirationDate, Quantity, Text
+from partners.api.fields import Day, ExpirationDate, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.api.inventory import LeftToTheHouse
@@ -99,7 +99,7 @@ class NoticeFields(serializers.Serializer[Any]):
     carrier = Text(max_length=60, required=False, default="", allow_blank=True)
     trackingNumber = Text(source="tracking_number", max_length=80, required=False, default="", allow_blank=True)
     shippedAt = serializers.DateTimeField(source="shipped_at", required=False, allow_null=True, default=None)
-    expectedDate = serializers.DateField(source="expected_on", required=False, allow_null=True, default=None)
+    expectedDate = Day(source="expected_on", required=False, allow_null=True, default=None)
     packages = PackageFields(many=True, required=False, default=list, max_length=PACKAGES_MAX)
     lines = AnnouncedFields(many=True, allow_empty=False, max_length=LINES_MAX)
 

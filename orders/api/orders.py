@@ -20,7 +20,7 @@ from orders.operations import amending, ordering
 from orders.operations.ordering import Asked
 from partners.api import conditional
 from partners.api.doors import IF_MATCH, Door, once
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Amount, Day, Flag, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.models import Allocation, Reservation
@@ -46,7 +46,7 @@ class OrderLineFields(serializers.Serializer[Any]):
     lineId = Text(source="line_id", max_length=40, required=False)
     productId = Text(source="sku", max_length=64)
     quantity = Quantity()
-    unitPrice = serializers.DecimalField(
+    unitPrice = Amount(
         source="unit_price", max_digits=14, decimal_places=4, min_value=0, required=False, allow_null=True, default=None
     )
     currency = serializers.RegexField(
@@ -68,17 +68,15 @@ class OrderFields(serializers.Serializer[Any]):
         required=False, allow_null=True, default=None, help_text="A delivery promise that was kept, for the same lines."
     )
     shipTo = ShipToFields(source="ship_to")
-    requestedDeliveryDate = serializers.DateField(
-        source="requested_delivery_date", required=False, allow_null=True, default=None
-    )
+    requestedDeliveryDate = Day(source="requested_delivery_date", required=False, allow_null=True, default=None)
     channel = Text(
         max_length=40, required=False, default="", allow_blank=True,
         help_text="Where it was sold, like web: its rules and its routing count. Else that of the reservation.",
     )  # fmt: skip
-    allowSplit = serializers.BooleanField(
+    allowSplit = Flag(
         source="allow_split", required=False, default=True, help_text="Else one warehouse sends all of it."
     )
-    allowBackorder = serializers.BooleanField(source="allow_backorder", required=False, default=False)
+    allowBackorder = Flag(source="allow_backorder", required=False, default=False)
     lines = OrderLineFields(many=True, allow_empty=False, max_length=LINES_MAX)
 
 
@@ -86,7 +84,7 @@ class ChangedLine(serializers.Serializer[Any]):
     lineId = Text(source="line_id", max_length=40)
     productId = Text(source="sku", max_length=64, required=False, help_text="Of a line that is not there yet.")
     quantity = Quantity(min_value=0, help_text="0 takes the line off.")
-    unitPrice = serializers.DecimalField(
+    unitPrice = Amount(
         source="unit_price", max_digits=14, decimal_places=4, min_value=0, required=False, allow_null=True, default=None
     )
     currency = serializers.RegexField(r"^[A-Z]{3}\Z", required=False, default="", help_text="Of the unitPrice.")

@@ -19,7 +19,7 @@ from orders.operations import purchasing
 from orders.operations.purchasing import Answered, Needed
 from partners.api import conditional
 from partners.api.doors import Door, once
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Amount, Day, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.api.inventory import LeftToTheHouse, find_warehouse
@@ -50,7 +50,7 @@ CONFIRMED = OpenApiExample(
 class NeededFields(serializers.Serializer[Any]):
     productId = Text(source="sku", max_length=64)
     quantity = Quantity(help_text="Stock units, in what the supplier's offer takes.")
-    unitCost = serializers.DecimalField(
+    unitCost = Amount(
         source="unit_cost", max_digits=14, decimal_places=4, min_value=0, required=False, allow_null=True, default=None,
         help_text="Without it, the cost of the supplier's offer.",
     )  # fmt: skip
@@ -60,7 +60,7 @@ class PurchaseOrderFields(serializers.Serializer[Any]):
     supplierId = Text(max_length=40)
     warehouseLocation = Text(max_length=40, help_text="Where it is to be delivered.")
     currency = Text(max_length=3, required=False, default="", allow_blank=True, help_text="Without it, the offers'.")
-    expectedDate = serializers.DateField(source="expected_on", required=False, allow_null=True, default=None)
+    expectedDate = Day(source="expected_on", required=False, allow_null=True, default=None)
     reference = Text(max_length=120, required=False, default="", allow_blank=True)
     lines = NeededFields(many=True, allow_empty=False, max_length=LINES_MAX)
 
@@ -71,11 +71,11 @@ class AnsweredFields(serializers.Serializer[Any]):
         min_value=0, required=False, allow_null=True, default=None,
         help_text="What you will deliver of it; 0: nothing. Without it, as ordered.",
     )  # fmt: skip
-    expectedDate = serializers.DateField(source="expected_on", required=False, allow_null=True, default=None)
+    expectedDate = Day(source="expected_on", required=False, allow_null=True, default=None)
 
 
 class ConfirmFields(serializers.Serializer[Any]):
-    expectedDate = serializers.DateField(
+    expectedDate = Day(
         source="expected_on", required=False, allow_null=True, default=None, help_text="Of lines that say no day."
     )
     lines = AnsweredFields(

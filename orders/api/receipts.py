@@ -19,7 +19,7 @@ from orders.operations import landing, receiving
 from orders.operations.sorting import Arrived
 from partners.api import conditional
 from partners.api.doors import Door, once
-from partners.api.fields import ExpirationDate, Quantity, Text
+from partners.api.fields import Amount, ExpirationDate, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.api.inventory import LeftToTheHouse, find_warehouse
@@ -93,7 +93,7 @@ class ReceiptFields(serializers.Serializer[Any]):
 class ChargeFields(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(LandedCharge.Kind)
     reference = Text(max_length=80, help_text="The number of its invoice.")
-    amount = serializers.DecimalField(max_digits=14, decimal_places=4, min_value=0)
+    amount = Amount(max_digits=14, decimal_places=4, min_value=0)
     currency = Text(max_length=3)
     spreadBy = serializers.ChoiceField(LandedCharge.Spread, source="spread")
     weightsG = serializers.DictField(

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
-from rest_framework.exceptions import ParseError
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from partners.problems import Problem
@@ -33,6 +34,8 @@ class StrictJSONParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         request: HttpRequest | None = (parser_context or {}).get("request")
+        if request:
+            _check_kind(request)
         declared = int(request.META.get("CONTENT_LENGTH") or 0) if request else 0
         raw = stream.read(BODY_BYTES_MAX + 1) if declared <= BODY_BYTES_MAX else b" " * (BODY_BYTES_MAX + 1)
         if len(raw) > BODY_BYTES_MAX:
@@ -55,6 +58,16 @@ class StrictJSONParser(BaseParser):
             raise ParseError(f"The body is not JSON we can use: {error}.") from error
         _check(value, depth=0)
         return value
+
+
+def _check_kind(request: HttpRequest) -> None:
+    """A parser is chosen by wildcards too, and none looks at how the body is packed."""
+    kind, parameters = parse_header_parameters(request.META.get("CONTENT_TYPE") or "")
+    charset = parameters.get("charset", "utf-8").lower()
+    packing = (request.headers.get("Content-Encoding") or "identity").strip().lower()
+    if kind != StrictJSONParser.media_type or charset != "utf-8" or packing != "identity":
+        said = f"{kind}; charset={charset}" if packing == "identity" else packing
+        raise UnsupportedMediaType(said[:80], detail=f"{said[:80]!r}: send application/json in UTF-8, not packed.")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from catalog import interchange
 from catalog.models import Equivalent, KitComponent, Variant
 from partners.api.doors import Door
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Day, Flag, Quantity, Text
 from partners.disclosure import Rule
 from partners.models import Partner
 from partners.problems import InvalidInput
@@ -37,12 +37,12 @@ class AskedLine(serializers.Serializer[Any]):
 class AskedFields(serializers.Serializer[Any]):
     lines = AskedLine(many=True, allow_empty=False, max_length=LINES_MAX)
     channel = Text(max_length=40, required=False, default="", allow_blank=True)
-    needBy = serializers.DateField(
+    needBy = Day(
         source="needed_by", required=False, default=None, allow_null=True,
         help_text="The day the goods leave; today if not given.",
     )  # fmt: skip
-    explain = serializers.BooleanField(required=False, default=False)
-    includeEquivalents = serializers.BooleanField(
+    explain = Flag(required=False, default=False)
+    includeEquivalents = Flag(
         required=False,
         default=False,
         help_text="Also answer for what superseded a product or is interchangeable with it.",

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from catalog.models import Variant
 from partners.api import conditional
 from partners.api.doors import Door, once
-from partners.api.fields import ExpirationDate, Quantity, Text
+from partners.api.fields import Amount, ExpirationDate, Flag, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import abc, queries
@@ -45,18 +45,18 @@ class CountFields(serializers.Serializer[Any]):
         abc.CLASSES, source="abc_class", required=False, allow_null=True, default=None,
         help_text="By the value shipped in 90 days: A the first 80 %, B the next 15 %, C the rest.",
     )  # fmt: skip
-    isBlind = serializers.BooleanField(
+    isBlind = Flag(
         source="is_blind", required=False, default=True, help_text="Do not tell what the book says to who counts."
     )
     toleranceUnits = Quantity(
         source="tolerance_units", min_value=0, max_value=2**31 - 1, required=False, default=0,
         help_text="A difference up to this needs no recount.",
     )  # fmt: skip
-    tolerancePercent = serializers.DecimalField(
+    tolerancePercent = Amount(
         source="tolerance_percent", max_digits=5, decimal_places=2, min_value=Decimal(0), max_value=Decimal(100),
         required=False, default=Decimal(0), help_text="Of what the book says; the greater of the two tolerances holds.",
     )  # fmt: skip
-    approvalValue = serializers.DecimalField(
+    approvalValue = Amount(
         source="approval_value", max_digits=14, decimal_places=2, min_value=Decimal(0), required=False,
         allow_null=True, default=None, help_text="A difference worth more waits for approval; null: none does.",
     )  # fmt: skip
@@ -83,7 +83,7 @@ class FoundFields(serializers.Serializer[Any]):
 
 
 class PostFields(serializers.Serializer[Any]):
-    closeUncounted = serializers.BooleanField(
+    closeUncounted = Flag(
         source="close_uncounted", required=False, default=False, help_text="Leave places not counted as they are."
     )
 

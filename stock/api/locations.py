@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from partners.api.doors import Door, once
-from partners.api.fields import Text
+from partners.api.fields import Quantity, Text
 from stock.models import Location, Warehouse
 from stock.operations import warehouses
 
 
 class LocationFields(serializers.Serializer[Any]):
     code = Text(max_length=40, help_text="Letters, digits, dots, dashes and underscores; as on the label.")
-    pickSequence = serializers.IntegerField(
+    pickSequence = Quantity(
         source="pick_sequence", min_value=0, max_value=2**31 - 1, required=False, default=0,
         help_text="A picker's way through the warehouse: lower ones first, then by code.",
     )  # fmt: skip

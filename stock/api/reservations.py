@@ -18,7 +18,7 @@ from catalog.models import Variant
 from partners import idempotency
 from partners.api import conditional, doors
 from partners.api.doors import Ask, Door, once
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Flag, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from partners.turnstile import Turnstile
@@ -43,7 +43,7 @@ class WantedFields(serializers.Serializer[Any]):
     lines = WantedLine(many=True, allow_empty=False, max_length=LINES_MAX)
     expiresInSeconds = Quantity(source="seconds", required=False, default=SECONDS_DEFAULT, max_value=SECONDS_MAX)
     channel = Text(max_length=40, required=False, default="", allow_blank=True)
-    allOrNothing = serializers.BooleanField(source="is_all_or_nothing", required=False, default=True)
+    allOrNothing = Flag(source="is_all_or_nothing", required=False, default=True)
 
 
 class ExtendFields(serializers.Serializer[Any]):

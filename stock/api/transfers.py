@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from catalog.models import Variant
 from partners.api import conditional
 from partners.api.doors import Door, once
-from partners.api.fields import Quantity, Text
+from partners.api.fields import Day, Flag, Quantity, Text
 from partners.problems import InvalidInput, Problem
 from stock.api.inventory import find_warehouse
 from stock.models import Transfer, TransferLine, Warehouse
@@ -55,7 +55,7 @@ class GoingLine(serializers.Serializer[Any]):
 class PlanFields(serializers.Serializer[Any]):
     sourceWarehouse = Text(max_length=40)
     targetWarehouse = Text(max_length=40)
-    expectedDate = serializers.DateField(required=False, allow_null=True, default=None)
+    expectedDate = Day(required=False, allow_null=True, default=None)
     reference = Text(max_length=120, required=False, default="", allow_blank=True)
     lines = GoingLine(many=True, allow_empty=False, max_length=LINES_MAX)
 
@@ -83,7 +83,7 @@ class ArriveFields(serializers.Serializer[Any]):
         many=True, required=False, default=None, max_length=LINES_MAX,
         help_text="Without it, all that is on the road came.",
     )  # fmt: skip
-    isLast = serializers.BooleanField(
+    isLast = Flag(
         source="is_last", required=False, default=False,
         help_text="Nothing more will come: what is missing is given up as lost.",
     )  # fmt: skip
