@@ -358,4 +358,4 @@ def _nothing() -> None:
 def _key(token_url: str, grant: Grant) -> str:
     """The token's name in the store: of where and as whom it is asked for, slow to guess secrets back from."""
     secret = json.dumps([sorted(grant.form().items()), sorted(grant.headers().items())]).encode()
-    return hashlib.scrypt(secret, salt=token_url.encode(), n=2**14, r=8, p=1, dklen=20).hex()
+    return hashlib.scrypt(secret, salt=token_url.encode(), n=2**12, r=8, p=1, dklen=20).hex()
