@@ -265,7 +265,7 @@ class TokenKeeper:
         with self._alone(token.generation) as is_alone:
             found = self._load()
             if is_alone and found.generation == token.generation and not found.pause_left_seconds(time.time()):
-                self._save(found.doubted(now=time.time(), jitter=random.random()))  # noqa: S311
+                self._save(found.doubted(now=time.time(), jitter=random.random()))  # noqa: S311  spread, not secrecy
 
     def _load(self) -> Kept:
         """What the store says, or what this process knows where that is later or the store was lost."""
@@ -310,7 +310,7 @@ class TokenKeeper:
             return found.failed(
                 now=time.time(),
                 reason=reason,
-                jitter=random.random(),  # noqa: S311
+                jitter=random.random(),  # noqa: S311  spread, not secrecy
                 is_rejected=answer is not None and answer.status in {400, 401, 403},
                 asked_seconds=answer.retry_after_seconds() if answer is not None else None,
             )
