@@ -537,7 +537,7 @@ POLL_SECONDS = 0.02
 
 def run(*, world: str, plan: Plan, folder: Path, progress: Callable[[int], Any] = lambda done: None) -> Run:
     """Let the workers at it, kill some and replace them, until all is done; they have ended when this returns."""
-    dice = random.Random(f"{plan.seed} kills")  # noqa: S311
+    dice = random.Random(f"{plan.seed} kills")  # noqa: S311  chance that can be had again
     done = FORK.RawArray("Q", plan.processes + plan.kills)
     stop = FORK.RawValue("b", 0)
     connections.close_all()  # a child must not speak on its parent's
@@ -594,7 +594,7 @@ def _work(world: str, mark: str, folder: Path, done: Any, place: int, stop: Any)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('application_name', %s, false)", [world])
-    worker = Worker(world=read_world(world), dice=random.Random(mark), mark=mark)  # noqa: S311
+    worker = Worker(world=read_world(world), dice=random.Random(mark), mark=mark)  # noqa: S311  chance that can be had again
     with suppress(NothingToDo), open(folder / f"{mark}.jsonl", "ab", buffering=0) as file:
         while not stop.value:
             try:
