@@ -16,7 +16,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orders.api.shipments import LINES_MAX, LeavingLine, PackedLineSerializer, Sscc, leaving_of
+from orders.api import keepers
+from orders.api.shipments import LINES_MAX, WHO_RUNS, LeavingLine, PackedLineSerializer, Sscc, leaving_of
 from orders.models import FulfilmentRequest, OrderLine, Package, PackageLine, Shipment
 from orders.operations import packing
 from orders.operations.packing import Packed
@@ -28,6 +29,7 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Text
 from partners.api.pagination import BadPage
+from stock.api.inventory import LeftToTheHouse
 
 KIND = OpenApiParameter(
     "as",
@@ -125,7 +127,9 @@ class PackRequest(PackageDoor):
 
         Packages leave with `/fulfillmentRequests/{id}/complete`.
         """
-        found = get_object_or_404(FulfilmentRequest.objects.for_partner(self.partner), number=number)
+        rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("warehouse")
+        found = get_object_or_404(rows, number=number)
+        keepers.must_run(self.partner, found.warehouse, WHO_RUNS)
         fields = self.understood(PackingFields)
         mine = list(self.mine.filter(order=found.order_id).select_related("variant", "reservation_line__variant"))
         leaving = [leaving_of(place, line, mine, "lines") for place, line in enumerate(fields.pop("lines"))]
@@ -153,7 +157,11 @@ class Unpack(PackageDoor):
     @once
     def post(self, request: Request, number: str) -> Response:
         """Open it again before it leaves. Its contents may be packed anew; its SSCC is never used again."""
-        package = get_object_or_404(Package.objects.for_partner(self.partner), number=number)
+        rows = Package.objects.for_partner(self.partner).select_related("fulfilment_request__warehouse")
+        package = get_object_or_404(rows, number=number)
+        keepers.must_run(self.partner, package.fulfilment_request.warehouse, WHO_RUNS)
+        if package.lines.exclude(order_line__in=self.mine).exists():
+            raise LeftToTheHouse("Products of others are in it, too.")
         return self.answer(packing.unpack(package=package, actor=self.actor, at=timezone.now()))
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, Stamp, WarehouseClock
 from orders.operations import backorders
 from partners.models import OutboxEvent
-from stock.models import Count
+from stock.models import Count, Warehouse
 from tests import make
 from tests.orders.steps import book, confirmed, leaving, order_of
 
@@ -251,3 +251,25 @@ class TestWaiting:
         [request] = requests(keeper)
         keeper.post(f"/fulfillmentRequests/{request['fulfillmentRequestId']}/reject", {"reason": "other"})
         assert self.fill() == 0
+
+
+def test_a_supplier_decides_only_about_its_own_items_and_nobody_in_anothers_warehouse(api, retailer, supplier, shop):
+    lines = [{"productId": "SAUCE", "quantity": 2}, {"productId": "ROTOR", "quantity": 2}]
+    order = confirmed(api(retailer), lines=lines)
+    asked = FulfilmentRequest.objects.get(order__number=order["orderId"])
+    path, client = f"/fulfillmentRequests/{asked.number}", api(supplier)
+    before = book()
+    whole = [("accept", None), ("reject", {"reason": "damaged"}), ("complete", {})]
+    for step, body in whole:
+        answer = client.post(f"{path}/{step}", body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "left_to_the_house"), step
+    mine = [{"lineId": "1", "quantity": 2}]
+    Warehouse.objects.filter(code="W1").update(operator=make.make_partner(kind="logistics"))
+    for step, body in (("complete", {"items": mine}), ("packages", {"lines": mine})):
+        answer = client.post(f"{path}/{step}", body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "left_to_the_house"), step
+    assert client.post("/shipments", leaving(order, 2)).json()["code"] == "left_to_the_house"
+    assert (book(), FulfilmentRequest.objects.get().status) == (before, "assigned")
+    Warehouse.objects.update(operator=None)
+    assert client.post(f"{path}/complete", {"items": mine}).status_code == 200
+    assert [item.open_quantity for item in asked.items.order_by("order_line")] == [0, 2]
