@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ from partners.admin import DocumentAdmin, LinesInline, TracedAdmin, acting, ask,
 from partners.models import Partner
 from stock.admin.pages import ProductRowsField, show_form
 from stock.models import Warehouse
+from stock.operations import valuing
 
 COLOURS = {
     "draft": "warning",
@@ -177,6 +179,7 @@ class PurchaseOrderAdmin(DocumentAdmin):
             refusal = try_operation(lambda: made.append(order_as_said(form, request)))
             if not refusal:
                 messages.success(request, f"{made[0]} is a draft. {made[0].supplier.name} sees it once you send it.")
+                warn_of_costs(request, [made[0].currency])
                 return redirect("admin:orders_purchaseorder_change", made[0].pk)
             form.add_error(None, refusal)
         return show_form(self, request, form, title="Order goods", verb="Draft the order")
@@ -246,6 +249,12 @@ class PurchaseOrderAdmin(DocumentAdmin):
 
     def has_receive_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("orders.add_receipt"))
+
+
+def warn_of_costs(request: HttpRequest, currencies: Iterable[str]) -> None:
+    """Costs that do not reach the value of the stock are said, not only kept."""
+    if foreign := valuing.not_booked(currencies):
+        messages.warning(request, valuing.words(foreign))
 
 
 def order_as_said(form: OrderForm, request: HttpRequest) -> PurchaseOrder:

@@ -33,6 +33,8 @@ HOLDING = Prefetch(
 
 
 class ShipToFields(serializers.Serializer[Any]):
+    """All of it is kept and printed as it is sent."""
+
     name = Text(max_length=120)
     street = Text(max_length=120, required=False, allow_blank=True)
     street2 = Text(max_length=120, required=False, allow_blank=True)

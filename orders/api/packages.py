@@ -36,10 +36,11 @@ KIND = OpenApiParameter(
     str,
     enum=["pdf", "zpl"],
     default="pdf",
-    description="A page of 4 × 6 inches each, or ZPL for a label printer.",
+    description="A page of 4 × 6 inches each, or ZPL for a label printer; `Accept: application/zpl` asks for that, too.",
 )
 PDF = {(200, "application/pdf"): OpenApiTypes.BINARY}
-LABELS = PDF | {(200, "text/plain"): OpenApiTypes.STR}
+ZPL = "application/zpl"
+LABELS = PDF | {(200, "text/plain"): OpenApiTypes.STR, (200, ZPL): OpenApiTypes.STR}
 
 
 class PackingFields(serializers.Serializer[Any]):
@@ -184,13 +185,16 @@ class PaperDoor(PackageDoor):
         return papers_of_shipment(get_object_or_404(rows, number=number), mine=self.mine)
 
     def labelled(self, papers: Consignment) -> HttpResponse:
-        kind = self.request.query_params.get("as", "pdf")
+        accepts_zpl = ZPL in self.request.headers.get("Accept", "").lower()
+        kind = self.request.query_params.get("as", "zpl" if accepts_zpl else "pdf")
         if kind not in {"pdf", "zpl"}:
             raise BadPage("as: pdf or zpl.")
         papers = replace(papers, boxes=tuple(box for box in papers.boxes if box.sscc))
         if not papers.boxes:
             raise Http404
-        return printed(labels.pdf(papers) if kind == "pdf" else labels.zpl(papers), f"{papers.number}.{kind}")
+        if kind == "pdf":
+            return printed(labels.pdf(papers), f"{papers.number}.pdf")
+        return printed(labels.zpl(papers), f"{papers.number}.zpl", content_type=ZPL if accepts_zpl else "")
 
 
 class PackageLabel(PaperDoor):

@@ -14,7 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
+from orders import queries
 from orders.api import keepers
+from orders.api.purchase_orders import WarningSerializer, warnings_of
 from orders.models import AdvanceShipNotice, LandedCharge, LandedShare, PurchaseOrder, Receipt, ReceiptLine
 from orders.operations import landing, receiving
 from orders.operations.sorting import Arrived
@@ -152,10 +154,17 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     postedAt = serializers.DateTimeField(source="posted_at")
     lines = ReceiptLineSerializer(many=True)
     charges = serializers.SerializerMethodField(help_text="Freight and duty, for who bought it.")
+    warnings = serializers.SerializerMethodField(
+        help_text="For who bought it: costs that are kept, but do not reach the value of the stock. Empty: all do."
+    )
 
     @extend_schema_field(ChargeSerializer(many=True))
     def get_charges(self, receipt: Receipt) -> list[dict[str, Any]]:
         return list(ChargeSerializer(receipt.charges.all(), many=True).data) if self.context["view"].sees_costs else []
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, receipt: Receipt) -> list[dict[str, Any]]:
+        return warnings_of(queries.currencies_of(receipt)) if self.context["view"].sees_costs else []
 
 
 class ReceiptFilter(filters.FilterSet):

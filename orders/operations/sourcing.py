@@ -30,7 +30,8 @@ CONSIDERED_MAX = 20
 
 class TooManyShipments(Problem):
     """It is all there, but in more warehouses than may send it. Data: warehousesMax, shortages[{productId, requested,
-    available}], `available` from so many warehouses and as disclosed to the partner."""
+    available, elsewhere}], `available` from so many warehouses and as disclosed to the partner, `elsewhere` the rest
+    of what is requested: one warehouse more, or several, would have it."""
 
     code = "too_many_shipments"
     title = "It would have to be sent from too many warehouses"
@@ -48,7 +49,9 @@ def within_limit(router: Router) -> Iterator[None]:
         raise TooManyShipments(
             f"It is there, but not in {most} {'warehouse' if most == 1 else 'warehouses'}, and no more may send it.",
             warehousesMax=most,
-            **refusal.data,
+            shortages=[
+                row | {"elsewhere": row["requested"] - (row["available"] or 0)} for row in refusal.data["shortages"]
+            ],
         ) from refusal
 
 

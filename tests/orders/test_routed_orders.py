@@ -131,7 +131,7 @@ class TestTheLimit:
         answer = buyer.post("/orders", order_of(48, shipTo=MEMPHIS, allowSplit=False))
         assert (answer.status_code, answer.json()["code"]) == (409, "too_many_shipments")
         assert answer.json()["warehousesMax"] == 1
-        assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 48, "available": 40}]
+        assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 48, "available": 40, "elsewhere": 8}]
         assert (book(), kept(), Order.objects.count(), RoutingDecision.objects.count()) == before
 
     def test_what_is_nowhere_is_still_called_too_little(self, buyer):
