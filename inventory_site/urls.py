@@ -1,7 +1,7 @@
 """Every address of the site."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 from oauth2_provider.views import TokenView
@@ -27,7 +27,7 @@ urlpatterns = [
         "api/redoc", SpectacularRedocView.as_view(url_name="schema", authentication_classes=[], permission_classes=[])
     ),
     # A debugging site has a page of its own for what is not there; a program reads problems only.
-    path("api/<path:address>", errors.nothing_here),
+    re_path("^api/", errors.nothing_here),
     path("livez", health.live),
     path("readyz", health.ready),
     path("metrics", metrics.show),

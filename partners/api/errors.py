@@ -152,7 +152,7 @@ def answer_malformed(request: HttpRequest, exception: Exception) -> HttpResponse
 
 
 @csrf_exempt
-def nothing_here(request: HttpRequest, **_: str) -> HttpResponse:
+def nothing_here(request: HttpRequest) -> HttpResponse:
     """Whatever is sent by whichever method to an address below /api/ that is not there."""
     return answer_nothing_here(request, Http404())
 
