@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.text import capfirst
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
@@ -34,6 +36,7 @@ from orders.models import (
 from orders.models.shipping import WEEKDAYS, WeekdaysField
 from orders.operations import fulfilment, ordering, returning
 from orders.papers import slips
+from orders.papers.facts import address_of
 from orders.printing import printed
 from orders.queries import papers_of_shipment
 from partners.admin import (
@@ -130,12 +133,23 @@ class OrderAdmin(StatusAdmin, ExplainedAdmin):
         ("partner", "external_reference"),
         ("type", "channel", "requested_delivery_date"),
         ("allow_split", "allow_backorder"),
-        "ship_to",
+        "where_to",
         ("reservation", "created_at"),
     )
     inlines = (OrderLineInline,)
     actions = ("confirm", "pack", "cancel")
     actions_detail = ("confirm_this", "pack_this", "cancel_this")
+    steps: ClassVar = {
+        "confirm_this": ordering.STEPS[Order.Status.CONFIRMED],
+        "pack_this": ordering.STEPS[Order.Status.PACKED],
+        "cancel_this": ordering.STEPS[Order.Status.CANCELLED],
+    }
+
+    @display(description="Ship to")
+    def where_to(self, order: Order) -> str:
+        """As it is printed on its labels."""
+        address = address_of(order.ship_to)
+        return format_html_join(mark_safe("<br>"), "{}", [(line,) for line in (address.name, *address.lines) if line])
 
     def decisions(self, document: Order) -> Any:
         return document.routing_decisions.all()[:DECISIONS_MAX]
@@ -197,6 +211,7 @@ class ShipmentAdmin(StatusAdmin):
     inlines = (ShipmentLineInline, PackageInline)
     actions = ("deliver",)
     actions_detail = ("slip", "deliver_this")
+    steps: ClassVar = {"deliver_this": (Shipment.Status.SHIPPED,)}
 
     @action(description="Packing slip", icon="description", url_path="slip", permissions=["view"])
     def slip(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -228,6 +243,7 @@ class ReturnAdmin(StatusAdmin):
     fields = (("number", "status"), ("order", "warehouse"), "announced_at")
     inlines = (ReturnLineInline,)
     actions_detail = ("withdraw_this",)
+    steps: ClassVar = {"withdraw_this": (Return.Status.ANNOUNCED,)}
 
     @action(
         description="Withdraw",

@@ -25,6 +25,7 @@ from unfold.widgets import (
 
 from orders.models import PurchaseOrder, PurchaseOrderLine, ReceiptLine, SupplierTerms
 from orders.operations import purchasing
+from orders.operations.awaiting import STEPS
 from orders.operations.purchasing import Answered, Needed
 from partners.admin import DocumentAdmin, LinesInline, TracedAdmin, acting, ask, run_each, try_operation
 from partners.models import Partner
@@ -32,6 +33,7 @@ from stock.admin.pages import ProductRowsField, show_form
 from stock.models import Warehouse
 from stock.operations import valuing
 
+Status = PurchaseOrder.Status
 COLOURS = {
     "draft": "warning",
     "sent": "info",
@@ -160,6 +162,14 @@ class PurchaseOrderAdmin(DocumentAdmin):
     actions_list = ("order",)
     actions = ("send_all",)
     actions_detail = ("send_this", "receive_this", "confirm_this", "confirm_otherwise", "cancel_this", "close_this")
+    steps: ClassVar = {
+        "send_this": STEPS[Status.SENT],
+        "receive_this": STEPS[Status.RECEIVED],
+        "confirm_this": STEPS[Status.CONFIRMED],
+        "confirm_otherwise": STEPS[Status.CONFIRMED],
+        "cancel_this": STEPS[Status.CANCELLED],
+        "close_this": STEPS[Status.RECEIVED],
+    }
 
     @display(description="Status", ordering="status", label=COLOURS)
     def label(self, order: PurchaseOrder) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import secrets
 from collections import defaultdict
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -87,6 +87,7 @@ class AdvanceShipNoticeAdmin(DocumentAdmin):
     )
     inlines = (NoticeLineInline,)
     actions_detail = ("receive_this", "withdraw_this")
+    steps: ClassVar = dict.fromkeys(actions_detail, (AdvanceShipNotice.Status.ANNOUNCED,))
 
     @display(description="Status", ordering="status", label=COLOURS)
     def label(self, notice: AdvanceShipNotice) -> tuple[str, str]:

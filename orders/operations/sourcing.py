@@ -18,6 +18,8 @@ from orders.models import FulfilmentRequest, Order, RoutingDecision, RoutingPoli
 from orders.models.routing import WEIGHTS
 from orders.network import Destination
 from orders.routing import Answer, Policy, Question, Scored, Site
+from partners import prepared
+from partners.models import Partner
 from partners.problems import Problem
 from stock.allocation import Candidate, Demand, Plan
 from stock.models import Allocation, Reservation, ReservationLine
@@ -119,6 +121,19 @@ def policy_for(*, order: Order) -> Policy:
     )
     policy = _policy(found) if found else Policy()
     return policy if order.allow_split else replace(policy, warehouses_max=1)
+
+
+LIMIT = """
+    SELECT warehouses_max FROM orders_routingpolicy
+     WHERE partner_id = %s OR partner_id IS NULL AND channel IN ('', %s)
+     ORDER BY partner_id IS NULL, channel = '' LIMIT 1
+"""
+
+
+def limit_for(*, partner: Partner, channel: str) -> int:
+    """From how many warehouses an order is sent that the partner places: of the policies of `policy_for`. One query."""
+    rows = prepared.fetch(LIMIT, [partner.pk, channel])
+    return int(rows[0][0]) if rows else Policy().warehouses_max
 
 
 def sites_for(*, order: Order, at: datetime) -> dict[str, Site]:

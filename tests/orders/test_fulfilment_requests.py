@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, Stamp, WarehouseClock
 from orders.operations import backorders
+from orders.tasks import fill_backorders
+from partners import tasks
 from partners.models import OutboxEvent
 from stock.models import Count, Warehouse
 from tests import make
@@ -273,3 +275,25 @@ def test_a_supplier_decides_only_about_its_own_items_and_nobody_in_anothers_ware
     Warehouse.objects.update(operator=None)
     assert client.post(f"{path}/complete", {"items": mine}).status_code == 200
     assert [item.open_quantity for item in asked.items.order_by("order_line")] == [0, 2]
+
+
+def test_a_broker_that_is_away_neither_fails_nor_holds_up_what_is_filled(
+    buyer, shop, monkeypatch, caplog, django_capture_on_commit_callbacks
+):
+    order = confirmed(buyer, 40, allowBackorder=True)
+    make.make_level(variant=shop, warehouse=Warehouse.objects.get(code="W1"), on_hand=9, batch_number="LATE")
+    asked = []
+
+    def away(**options):
+        asked.append(options)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(tasks.relay_events, "apply_async", away)
+    monkeypatch.setattr(tasks, "_paused_until", 0.0)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert fill_backorders() == 5
+        assert fill_backorders() == 0
+        tasks.wake_after_commit(tasks.relay_events)
+    assert [options["retry"] for options in asked] == [False]
+    assert len([row for row in caplog.records if "Could not wake" in row.getMessage()]) == 1
+    assert buyer.get(f"/orders/{order['orderId']}").json()["lines"][0]["backorderedQuantity"] == 0
