@@ -33,8 +33,8 @@ class RequestIdMiddleware:
 
 
 def _nothing_here(request: HttpRequest) -> HttpResponse:
-    found: HttpResponse = get_resolver().resolve_error_handler(404)(request, Http404())
-    return found
+    handler: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)
+    return handler(request, Http404())
 
 
 class ActorMiddleware:
