@@ -58,6 +58,10 @@ class ReceiveFields(serializers.Serializer[Any]):
 
 
 class VerdictLine(serializers.Serializer[Any]):
+    """What was announced of the line may be sent back with it."""
+
+    ignores: ClassVar = frozenset({"reason", "exchangeFor"})
+
     productId = Text(source="sku", max_length=64)
     quantity = Quantity(required=False, allow_null=True, default=None, help_text="All of them when not named.")
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
