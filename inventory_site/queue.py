@@ -99,12 +99,24 @@ class Transport(kombu_pgmq.Transport):
         )
         return PGMQueue(pool=self._pool, vt=VISIBILITY_SECONDS, init_extension=False)
 
+    def establish_connection(self) -> Any:
+        """A connection that could not be had leaves no threads behind, for which a shell would wait at its end."""
+        try:
+            return super().establish_connection()
+        except Exception:
+            self._close_pool()
+            raise
+
     def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
         """Come back often, so that a worker hears soon that it shall stop."""
         super().drain_events(connection, timeout=min(timeout or STOP_HEARD_SECONDS, STOP_HEARD_SECONDS))
 
     def close_connection(self, connection: Any) -> None:
         super().close_connection(connection)
+        self._close_pool()
+
+    def _close_pool(self) -> None:
+        self._pgmq_client = None
         if self._pool is not None:
             self._pool.close()
             self._pool = None

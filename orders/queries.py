@@ -10,7 +10,17 @@ from typing import Any
 
 from django.db.models import Count, F, Prefetch, QuerySet
 
-from orders.models import FoundAtSale, FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
+from orders.models import (
+    FoundAtSale,
+    FulfilmentRequest,
+    Order,
+    OrderLine,
+    Package,
+    PackageLine,
+    Receipt,
+    Shipment,
+    ShipmentLine,
+)
 from orders.papers.facts import Address, Box, Consignment, Row, address_of
 from stock import costing, valuation
 from stock.models import ReservationLine, Warehouse
@@ -24,6 +34,13 @@ def open_lines(variant_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     rows = OrderLine.objects.filter(variant__in=variant_ids, order__status__in=OPEN, shipped__lt=F("quantity"))
     counted = rows.order_by().values_list("variant").annotate(Count("pk"))
     return {variant_id: {"openOrderLines": count} for variant_id, count in counted}
+
+
+def currencies_of(receipt: Receipt) -> set[str]:
+    """In which currencies its goods were ordered at a cost, and charges came. No query where both are prefetched."""
+    lines = [line.order_line for line in receipt.lines.all() if line.order_line]
+    ordered = {line.order.currency for line in lines if line.unit_cost is not None}
+    return ordered | {charge.currency for charge in receipt.charges.all()}
 
 
 def papers_of_shipment(shipment: Shipment, *, mine: QuerySet[OrderLine] | None = None) -> Consignment:

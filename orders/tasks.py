@@ -18,7 +18,7 @@ def fill_backorders() -> int:
         withdrawn = backorders.ask_no_more_than_promised(actor=actor, at=timezone.now())
         kept = backorders.fill_waiting(actor=actor, at=timezone.now())
     if kept or withdrawn:
-        tasks.relay_events.delay()
+        tasks.wake_after_commit(tasks.relay_events)
     return kept
 
 

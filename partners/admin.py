@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar
 
 import psycopg.errors as pg
 from django import forms
@@ -23,7 +23,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_id_token_model, get_refresh_token_model
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.dataclasses import ActionDialog
+from unfold.dataclasses import ActionDialog, UnfoldAction
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
 from unfold.paginator import InfinitePaginator
@@ -280,6 +280,19 @@ class TracedAdmin(RefusableAdmin, HistoryAdmin, ChoosingAdmin):
 
 class DocumentAdmin(HistoryAdmin, ReadOnlyAdmin):
     """Documents: looked at, and moved on by buttons that carry the operations' verbs."""
+
+    steps: ClassVar[Mapping[str, Collection[str]]] = {}
+    """By button, the statuses from which its step can be taken; one that is not named is always there."""
+    status_field: ClassVar[str] = "status"
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int | str) -> list[UnfoldAction]:
+        """Only what can be done with this document now. Whether it is done is decided by the operation."""
+        found: list[UnfoldAction] = super().get_actions_detail(request, object_id)
+        document = self.get_object(request, unquote(str(object_id))) if self.steps else None
+        if document is None:
+            return found
+        status = getattr(document, self.status_field)
+        return [row for row in found if status in self.steps.get(row.method.__name__, (status,))]
 
 
 class LinesInline(TabularInline):

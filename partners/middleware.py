@@ -7,7 +7,8 @@ import re
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import get_resolver
 
 from partners import actors
 
@@ -26,9 +27,14 @@ class RequestIdMiddleware:
         request_id = offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
         with actors.answering(request_id):
             # PostgreSQL keeps no NUL in a text, so nothing can be named by an address that has one.
-            response = HttpResponseNotFound() if "\x00" in request.path else self.get_response(request)
+            response = self.get_response(request) if "\x00" not in request.path else _nothing_here(request)
         response["X-Request-Id"] = request_id
         return response
+
+
+def _nothing_here(request: HttpRequest) -> HttpResponse:
+    handler: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)
+    return handler(request, Http404())
 
 
 class ActorMiddleware:

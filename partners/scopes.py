@@ -12,7 +12,7 @@ TEXTS: dict[str, str] = {
     "shipments:read": "Read shipments",
     "shipments:write": "Book shipments and deliveries",
     "returns:read": "Read returns",
-    "returns:write": "Announce, receive and inspect returns",
+    "returns:write": "Announce returns; who keeps the goods also receives and inspects them",
     "sales:read": "Read what shops' devices reported",
     "sales:write": "Report sales of shops, which are booked whatever the book says",
     "purchasing:read": "Read purchase orders and receipts",

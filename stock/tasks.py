@@ -24,7 +24,7 @@ def expire_reservations() -> int:
         while ended := reservations.expire_due(actor=actor, at=timezone.now()):
             total += ended
     if total:
-        tasks.relay_events.delay()
+        tasks.wake_after_commit(tasks.relay_events)
     return total
 
 

@@ -12,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from partners import scopes
 from tests import make
 from tests.conftest import ApiClient, api_of
+from tests.orders.steps import keeper
 
 # A thing named by one parameter, or by two: a supplier's product, a product's batch.
 TWO_WORDS = r"\{\w+\}(/\{\w+\})?"
@@ -94,9 +95,9 @@ def belongings(retailer, supplier) -> dict[str, str]:
     kept = client.post("/deliveryDates", {"lines": lines, "shipTo": where, "keep": True}).json()
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
     broken = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()["returnId"]
-    client.post(f"/returns/{broken}/receive")
+    keeper().post(f"/returns/{broken}/receive")
     verdict = {"lines": [{"productId": "SAUCE", "disposition": "warrantyClaim"}]}
-    [judged] = client.post(f"/returns/{broken}/inspect", verdict).json()["lines"]
+    [judged] = keeper().post(f"/returns/{broken}/inspect", verdict).json()["lines"]
     make.make_warehouse(code="W2")
     ends = {"sourceWarehouse": "W1", "targetWarehouse": "W2"}
     transfer = client.post("/transfers", ends | {"lines": lines}).json()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -57,6 +57,7 @@ class PackageAdmin(DocumentAdmin):
     )
     inlines = (PackageLineInline,)
     actions_detail = ("label_pdf", "label_zpl", "slip", "unpack_this")
+    steps: ClassVar = {"unpack_this": (Package.Status.PACKED,)}
 
     @display(description="Status", ordering="status", label=COLOURS)
     def label(self, package: Package) -> tuple[str, str]:

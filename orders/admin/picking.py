@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -96,6 +96,13 @@ class FulfilmentRequestAdmin(ExplainedAdmin):
     actions = ("start_wave", "accept_all")
     actions_detail = ("pick_this", "pack_this", "send_this", "slip", "label_pdf", "label_zpl", "accept_this", "reject_this",
                       "complete_this")  # fmt: skip
+    steps: ClassVar = {
+        **dict.fromkeys(
+            ("pick_this", "pack_this", "send_this", "reject_this", "complete_this"), FulfilmentRequest.LIVE
+        ),
+        **dict.fromkeys(("slip", "label_pdf", "label_zpl"), FulfilmentRequest.LIVE),
+        "accept_this": (FulfilmentRequest.Status.ASSIGNED,),
+    }
 
     @display(description="Status", ordering="status", label=COLOURS)
     def label(self, request: FulfilmentRequest) -> tuple[str, str]:
@@ -289,6 +296,8 @@ class PickWaveAdmin(DocumentAdmin):
     fields = (("number", "state"), ("warehouse", "actor"), ("started_at", "ended_at"), "version")
     inlines = (PickLineInline,)
     actions_detail = ("pick", "cancel_this")
+    status_field = "state"
+    steps: ClassVar = dict.fromkeys(actions_detail, (PickWave.State.OPEN,))
 
     @display(description="State", ordering="state", label=COLOURS)
     def label(self, wave: PickWave) -> tuple[str, str]:

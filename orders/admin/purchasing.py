@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,12 +25,15 @@ from unfold.widgets import (
 
 from orders.models import PurchaseOrder, PurchaseOrderLine, ReceiptLine, SupplierTerms
 from orders.operations import purchasing
+from orders.operations.awaiting import STEPS
 from orders.operations.purchasing import Answered, Needed
 from partners.admin import DocumentAdmin, LinesInline, TracedAdmin, acting, ask, run_each, try_operation
 from partners.models import Partner
 from stock.admin.pages import ProductRowsField, show_form
 from stock.models import Warehouse
+from stock.operations import valuing
 
+Status = PurchaseOrder.Status
 COLOURS = {
     "draft": "warning",
     "sent": "info",
@@ -158,6 +162,14 @@ class PurchaseOrderAdmin(DocumentAdmin):
     actions_list = ("order",)
     actions = ("send_all",)
     actions_detail = ("send_this", "receive_this", "confirm_this", "confirm_otherwise", "cancel_this", "close_this")
+    steps: ClassVar = {
+        "send_this": STEPS[Status.SENT],
+        "receive_this": STEPS[Status.RECEIVED],
+        "confirm_this": STEPS[Status.CONFIRMED],
+        "confirm_otherwise": STEPS[Status.CONFIRMED],
+        "cancel_this": STEPS[Status.CANCELLED],
+        "close_this": STEPS[Status.RECEIVED],
+    }
 
     @display(description="Status", ordering="status", label=COLOURS)
     def label(self, order: PurchaseOrder) -> tuple[str, str]:
@@ -177,6 +189,7 @@ class PurchaseOrderAdmin(DocumentAdmin):
             refusal = try_operation(lambda: made.append(order_as_said(form, request)))
             if not refusal:
                 messages.success(request, f"{made[0]} is a draft. {made[0].supplier.name} sees it once you send it.")
+                warn_of_costs(request, [made[0].currency])
                 return redirect("admin:orders_purchaseorder_change", made[0].pk)
             form.add_error(None, refusal)
         return show_form(self, request, form, title="Order goods", verb="Draft the order")
@@ -246,6 +259,12 @@ class PurchaseOrderAdmin(DocumentAdmin):
 
     def has_receive_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("orders.add_receipt"))
+
+
+def warn_of_costs(request: HttpRequest, currencies: Iterable[str]) -> None:
+    """Costs that do not reach the value of the stock are said, not only kept."""
+    if foreign := valuing.not_booked(currencies):
+        messages.warning(request, valuing.words(foreign))
 
 
 def order_as_said(form: OrderForm, request: HttpRequest) -> PurchaseOrder:

@@ -7,7 +7,7 @@ import secrets
 from collections import defaultdict
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -19,7 +19,9 @@ from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from orders import queries
 from orders.admin.dock import FindForm, PostForm, RowForm, arrived, document_of, progress, rows_of, scanned
+from orders.admin.purchasing import warn_of_costs
 from orders.models import AdvanceShipNotice, LandedCharge, NoticeLine, Receipt, ReceiptLine
 from orders.operations import announcing, landing, receiving
 from partners.admin import DocumentAdmin, LinesInline, ReadOnlyAdmin, acting, ask, try_operation
@@ -85,6 +87,7 @@ class AdvanceShipNoticeAdmin(DocumentAdmin):
     )
     inlines = (NoticeLineInline,)
     actions_detail = ("receive_this", "withdraw_this")
+    steps: ClassVar = dict.fromkeys(actions_detail, (AdvanceShipNotice.Status.ANNOUNCED,))
 
     @display(description="Status", ordering="status", label=COLOURS)
     def label(self, notice: AdvanceShipNotice) -> tuple[str, str]:
@@ -201,6 +204,7 @@ class ReceiptAdmin(ReadOnlyAdmin):
             refusal = try_operation(lambda: charge(**form.cleaned_data))
             if not refusal:
                 messages.success(request, "Spread over the lines to the cent.")
+                warn_of_costs(request, [form.cleaned_data["currency"]])
                 return redirect("admin:orders_receipt_change", receipt.pk)
             form.add_error(None, refusal)
         return show_form(self, request, form, title=f"Freight or duty of {receipt}", verb="Spread it over the lines")
@@ -211,6 +215,7 @@ def say_booked(request: HttpRequest, receipt: Receipt, is_new: bool) -> None:  #
         messages.warning(request, f"This delivery note is booked already, as {receipt}; nothing was booked twice.")
         return
     messages.success(request, f"{receipt} is booked.")
+    warn_of_costs(request, queries.currencies_of(receipt))
     held = [line for line in receipt.lines.select_related("variant") if line.hold]
     for line in held[:10]:
         messages.warning(request, f"Hold back {line.quantity:,} of {line.variant.sku}: {line.get_hold_display()}.")

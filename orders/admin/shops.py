@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -60,6 +60,7 @@ class WarrantyClaimAdmin(DocumentAdmin):
         ("outcome", "settled_at"),
     )
     actions_detail = ("scrap_this", "return_this")
+    steps: ClassVar = dict.fromkeys(actions_detail, (WarrantyClaim.Status.OPEN,))
 
     @display(description="Status", ordering="status", label={"open": "warning", "settled": "success"})
     def state(self, claim: WarrantyClaim) -> tuple[str, str]:

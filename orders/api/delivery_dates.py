@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from catalog.models import Variant
 from orders import plans
+from orders.api.orders import ShipToFields
 from orders.models import DeliveryPromise
 from orders.network import Destination
 from orders.operations import delivering
@@ -38,6 +39,9 @@ class CartLine(serializers.Serializer[Any]):
 
 
 class WhereTo(serializers.Serializer[Any]):
+    """Country and postal code decide; a cart may send the whole address of its order."""
+
+    ignores: ClassVar = frozenset(ShipToFields().fields)
     country = serializers.RegexField(r"^[A-Z]{2}\Z", help_text="Two letters, ISO 3166.")
     postalCode = serializers.RegexField(
         r"^[0-9A-Za-z][0-9A-Za-z -]{0,19}\Z", source="postal_code", help_text="As it is written there."

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
+from orders.api import keepers
 from orders.models import DeliveryPromise, Order, OrderLine, ReturnLine, Shipment
 from orders.operations import amending, ordering
 from orders.operations.ordering import Asked
@@ -32,6 +33,8 @@ HOLDING = Prefetch(
 
 
 class ShipToFields(serializers.Serializer[Any]):
+    """All of it is kept and printed as it is sent."""
+
     name = Text(max_length=120)
     street = Text(max_length=120, required=False, allow_blank=True)
     street2 = Text(max_length=120, required=False, allow_blank=True)
@@ -348,8 +351,10 @@ class Pack(OrderDoor):
     @extend_schema(operation_id="packOrder", request=None)
     @once
     def post(self, request: Request, number: str) -> Response:
-        """Say that all of it stands packed."""
-        return self.answer(ordering.pack(order=self.find(number), actor=self.actor, at=timezone.now()))
+        """Say that all of it stands packed: our own channels and the 3PL that keeps it do; nobody else."""
+        order = self.find(number)
+        keepers.must_keep(self.partner, None, "Who keeps the goods says that they are packed.")
+        return self.answer(ordering.pack(order=order, actor=self.actor, at=timezone.now()))
 
 
 class Cancel(OrderDoor):

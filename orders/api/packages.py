@@ -16,7 +16,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orders.api.shipments import LINES_MAX, LeavingLine, PackedLineSerializer, Sscc, leaving_of
+from orders.api import keepers
+from orders.api.shipments import LINES_MAX, WHO_RUNS, LeavingLine, PackedLineSerializer, Sscc, leaving_of
 from orders.models import FulfilmentRequest, OrderLine, Package, PackageLine, Shipment
 from orders.operations import packing
 from orders.operations.packing import Packed
@@ -28,16 +29,18 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Text
 from partners.api.pagination import BadPage
+from stock.api.inventory import LeftToTheHouse
 
 KIND = OpenApiParameter(
     "as",
     str,
     enum=["pdf", "zpl"],
     default="pdf",
-    description="A page of 4 × 6 inches each, or ZPL for a label printer.",
+    description="A page of 4 × 6 inches each, or ZPL for a label printer; `Accept: application/zpl` asks for that, too.",
 )
 PDF = {(200, "application/pdf"): OpenApiTypes.BINARY}
-LABELS = PDF | {(200, "text/plain"): OpenApiTypes.STR}
+ZPL = "application/zpl"
+LABELS = PDF | {(200, "text/plain"): OpenApiTypes.STR, (200, ZPL): OpenApiTypes.STR}
 
 
 class PackingFields(serializers.Serializer[Any]):
@@ -125,7 +128,9 @@ class PackRequest(PackageDoor):
 
         Packages leave with `/fulfillmentRequests/{id}/complete`.
         """
-        found = get_object_or_404(FulfilmentRequest.objects.for_partner(self.partner), number=number)
+        rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("warehouse")
+        found = get_object_or_404(rows, number=number)
+        keepers.must_run(self.partner, found.warehouse, WHO_RUNS)
         fields = self.understood(PackingFields)
         mine = list(self.mine.filter(order=found.order_id).select_related("variant", "reservation_line__variant"))
         leaving = [leaving_of(place, line, mine, "lines") for place, line in enumerate(fields.pop("lines"))]
@@ -153,7 +158,11 @@ class Unpack(PackageDoor):
     @once
     def post(self, request: Request, number: str) -> Response:
         """Open it again before it leaves. Its contents may be packed anew; its SSCC is never used again."""
-        package = get_object_or_404(Package.objects.for_partner(self.partner), number=number)
+        rows = Package.objects.for_partner(self.partner).select_related("fulfilment_request__warehouse")
+        package = get_object_or_404(rows, number=number)
+        keepers.must_run(self.partner, package.fulfilment_request.warehouse, WHO_RUNS)
+        if package.lines.exclude(order_line__in=self.mine).exists():
+            raise LeftToTheHouse("Products of others are in it, too.")
         return self.answer(packing.unpack(package=package, actor=self.actor, at=timezone.now()))
 
 
@@ -176,13 +185,16 @@ class PaperDoor(PackageDoor):
         return papers_of_shipment(get_object_or_404(rows, number=number), mine=self.mine)
 
     def labelled(self, papers: Consignment) -> HttpResponse:
-        kind = self.request.query_params.get("as", "pdf")
+        accepts_zpl = ZPL in self.request.headers.get("Accept", "").lower()
+        kind = self.request.query_params.get("as", "zpl" if accepts_zpl else "pdf")
         if kind not in {"pdf", "zpl"}:
             raise BadPage("as: pdf or zpl.")
         papers = replace(papers, boxes=tuple(box for box in papers.boxes if box.sscc))
         if not papers.boxes:
             raise Http404
-        return printed(labels.pdf(papers) if kind == "pdf" else labels.zpl(papers), f"{papers.number}.{kind}")
+        if kind == "pdf":
+            return printed(labels.pdf(papers), f"{papers.number}.pdf")
+        return printed(labels.zpl(papers), f"{papers.number}.zpl", content_type=ZPL if accepts_zpl else "")
 
 
 class PackageLabel(PaperDoor):

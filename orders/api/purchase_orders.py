@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch, Sum
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,6 +24,7 @@ from partners.api.fields import Amount, Day, Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
 from stock.api.inventory import LeftToTheHouse, find_warehouse
+from stock.operations import valuing
 
 LINES_MAX = 500
 LINE_NUMBER_MAX = 100_000
@@ -119,6 +121,18 @@ class PurchaseLineSerializer(serializers.Serializer[PurchaseOrderLine]):
         return line.open_quantity(self.get_receivedQuantity(line))
 
 
+class WarningSerializer(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(["costs_not_booked"], help_text="Stable.")
+    detail = serializers.CharField(help_text="In words.")
+    currencies = serializers.ListField(child=serializers.CharField(), help_text="In which the costs are.")
+
+
+def warnings_of(currencies: Iterable[str]) -> list[dict[str, Any]]:
+    """What to tell who names costs in these currencies."""
+    foreign = valuing.not_booked(currencies)
+    return [{"code": "costs_not_booked", "detail": valuing.words(foreign), "currencies": foreign}] if foreign else []
+
+
 class PurchaseOrderSerializer(serializers.Serializer[PurchaseOrder]):
     purchaseOrderId = serializers.CharField(source="number")
     supplierId = serializers.CharField(source="supplier.code")
@@ -129,6 +143,9 @@ class PurchaseOrderSerializer(serializers.Serializer[PurchaseOrder]):
     currency = serializers.SerializerMethodField(help_text="Null where no cost is known.")
     expectedDate = serializers.DateField(source="expected_on", allow_null=True)
     reference = serializers.CharField()
+    warnings = serializers.SerializerMethodField(
+        help_text="For who buys: what was taken, but not as far as you might think. Empty: nothing."
+    )
     createdAt = serializers.DateTimeField(source="created_at")
     sentAt = serializers.DateTimeField(source="sent_at", allow_null=True)
     lines = PurchaseLineSerializer(many=True)
@@ -138,6 +155,12 @@ class PurchaseOrderSerializer(serializers.Serializer[PurchaseOrder]):
         waits = order.status in {PurchaseOrder.Status.SENT, PurchaseOrder.Status.CONFIRMED}
         came = any(line.came for line in order.lines.all())  # type: ignore[attr-defined]  # annotated by `shown`
         return "partiallyReceived" if waits and came else order.status
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, order: PurchaseOrder) -> list[dict[str, Any]]:
+        buys = self.context["view"].partner.kind == Partner.Kind.CHANNEL
+        priced = any(line.unit_cost is not None for line in order.lines.all())
+        return warnings_of([order.currency] if priced else []) if buys else []
 
     def get_currency(self, order: PurchaseOrder) -> str | None:
         return order.currency or None
@@ -266,8 +289,8 @@ class Confirm(PurchaseOrderDoor):
     def post(self, request: Request, number: str) -> Response:
         """The supplier says what it will deliver and when; from then on it can be promised by its day.
 
-        Said again, the newest counts. Never more than was ordered; when nothing of any line will come the order
-        is cancelled.
+        Said again, the newest counts. Never more than was ordered, and no day that is over where it is delivered; when
+        nothing of any line will come the order is cancelled.
         """
         order = self.find(number)
         if self.partner.kind == Partner.Kind.LOGISTICS:

@@ -14,6 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
+from orders import queries
+from orders.api import keepers
+from orders.api.purchase_orders import WarningSerializer, warnings_of
 from orders.models import AdvanceShipNotice, LandedCharge, LandedShare, PurchaseOrder, Receipt, ReceiptLine
 from orders.operations import landing, receiving
 from orders.operations.sorting import Arrived
@@ -28,6 +31,7 @@ from stock.models import Level
 LINES_MAX = 500
 SERIALS_MAX = 10_000
 GRAMS_MAX = 100_000_000
+WHO_KEEPS = "Who keeps the goods says what came."
 RECEIVED = OpenApiExample(
     "Against an order",
     request_only=True,
@@ -150,10 +154,17 @@ class ReceiptSerializer(serializers.Serializer[Receipt]):
     postedAt = serializers.DateTimeField(source="posted_at")
     lines = ReceiptLineSerializer(many=True)
     charges = serializers.SerializerMethodField(help_text="Freight and duty, for who bought it.")
+    warnings = serializers.SerializerMethodField(
+        help_text="For who bought it: costs that are kept, but do not reach the value of the stock. Empty: all do."
+    )
 
     @extend_schema_field(ChargeSerializer(many=True))
     def get_charges(self, receipt: Receipt) -> list[dict[str, Any]]:
         return list(ChargeSerializer(receipt.charges.all(), many=True).data) if self.context["view"].sees_costs else []
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, receipt: Receipt) -> list[dict[str, Any]]:
+        return warnings_of(queries.currencies_of(receipt)) if self.context["view"].sees_costs else []
 
 
 class ReceiptFilter(filters.FilterSet):
@@ -210,9 +221,10 @@ class Receipts(ReceiptDoor):
         quarantine until staff lift it. The same `deliveryNote` with the same content answers the receipt already
         there; with another content 409 `delivery_note_reused`.
         """
-        if self.partner.kind not in {Partner.Kind.CHANNEL, Partner.Kind.LOGISTICS}:
-            raise LeftToTheHouse("Who keeps the goods says what came.")
+        keepers.must_keep(self.partner, None, WHO_KEEPS)
         fields = self.understood(ReceiptFields)
+        warehouse = find_warehouse(self.partner, fields["warehouseLocation"])
+        keepers.must_keep(self.partner, warehouse, WHO_KEEPS)
         notice = self.notice(fields["asnId"])
         note = fields["delivery_note"]
         if (
@@ -227,7 +239,7 @@ class Receipts(ReceiptDoor):
             order=self.order(fields["purchaseOrderId"]),
             notice=notice,
             supplier=self.supplier(fields["supplierId"]),
-            warehouse=find_warehouse(self.partner, fields["warehouseLocation"]),
+            warehouse=warehouse,
             arrived=arrived,
             delivery_note=note,
             actor=self.actor,

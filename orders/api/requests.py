@@ -14,14 +14,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import routing
-from orders.api.shipments import LINES_MAX, LeavingLine, Sscc, find_line, leaving_of
-from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine, Package, RoutingDecision, RoutingPolicy
+from orders.api import keepers
+from orders.api.shipments import LINES_MAX, WHO_RUNS, LeavingLine, Sscc, find_line, leaving_of
+from orders.models import (
+    FulfilmentItem,
+    FulfilmentRequest,
+    OrderLine,
+    Package,
+    PackageLine,
+    RoutingDecision,
+    RoutingPolicy,
+)
 from orders.operations import fulfilment, packing, requesting
 from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
 from partners.models import Partner
 from partners.problems import InvalidInput
+from stock.api.inventory import LeftToTheHouse
 
 PACKAGES_MAX = 100
 
@@ -150,6 +160,19 @@ class RequestDoor(Door):
     def find(self, number: str) -> FulfilmentRequest:
         return get_object_or_404(FulfilmentRequest.objects.for_partner(self.partner), number=number)
 
+    def to_act_on(self, number: str) -> FulfilmentRequest:
+        """The request, for who runs its warehouse. Raises LeftToTheHouse."""
+        rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("warehouse")
+        found: FulfilmentRequest = get_object_or_404(rows, number=number)
+        keepers.must_run(self.partner, found.warehouse, WHO_RUNS)
+        return found
+
+    def must_see_all(self, rows: Any) -> None:
+        """Whoever is shown a part of it (its items, the contents of its boxes) does not decide about the whole. Raises
+        LeftToTheHouse."""
+        if rows.exclude(order_line__in=OrderLine.objects.for_partner(self.partner)).exists():
+            raise LeftToTheHouse("Products of others are in it, too; name the items that are yours.")
+
     def answer(self, request: FulfilmentRequest) -> Response:
         row = self.shown().get(pk=request.pk)
         return conditional.with_etag(
@@ -198,7 +221,9 @@ class Accept(RequestDoor):
     @once
     def post(self, request: Request, number: str) -> Response:
         """The warehouse will fulfil it."""
-        return self.answer(requesting.accept(request=self.find(number), actor=self.actor, at=timezone.now()))
+        found = self.to_act_on(number)
+        self.must_see_all(found.items)
+        return self.answer(requesting.accept(request=found, actor=self.actor, at=timezone.now()))
 
 
 class Reject(RequestDoor):
@@ -207,10 +232,12 @@ class Reject(RequestDoor):
     def post(self, request: Request, number: str) -> Response:
         """The warehouse cannot fulfil it, or part of it; it is routed to another one, and what is nowhere waits.
 
-        With the reason `notFound` the products are counted there.
+        With the reason `notFound` the products are counted there. Who is shown a part of the request names its items.
         """
-        found = self.find(number)
+        found = self.to_act_on(number)
         fields = self.understood(RejectFields)
+        if not fields["items"]:
+            self.must_see_all(found.items)
         mine = self.lines(found)
         units: dict[int, int] = {}
         for place, item in enumerate(fields.pop("items")):
@@ -225,15 +252,19 @@ class Complete(RequestDoor):
     def post(self, request: Request, number: str) -> Response:
         """The goods left: all that is open, the `items` or the `packages` named. They are booked out as a shipment.
 
-        Of packages the shipment takes the tracking number of the first that has one, unless one is sent.
+        Of packages the shipment takes the tracking number of the first that has one, unless one is sent. Who is shown
+        a part of the request names its items.
         """
-        found = self.find(number)
+        found = self.to_act_on(number)
         fields = self.understood(CompleteFields)
         if names := fields.pop("packages"):
             sent = {name: fields[name] for name in ("carrier", "service", "tracking_number")}
             packages = self.packages(found, names)
+            self.must_see_all(PackageLine.objects.filter(package__in=packages))
             packing.send(request=found, packages=packages, actor=self.actor, at=timezone.now(), **sent)
             return self.answer(found)
+        if not fields["items"]:
+            self.must_see_all(found.items)
         mine = self.lines(found)
         leaving = [leaving_of(place, line, mine, "items") for place, line in enumerate(fields.pop("items"))]
         return self.answer(

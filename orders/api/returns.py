@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
+from orders.api import keepers
 from orders.api.shipments import find_line
 from orders.models import Order, OrderLine, Return, ReturnLine
 from orders.operations import returning
@@ -26,6 +27,7 @@ from partners.problems import InvalidInput
 from stock.models import Warehouse
 
 LINES_MAX = 500
+WHO_KEEPS = "Who keeps the goods says what came back, and in what state; you announce it."
 
 
 class ComingLine(serializers.Serializer[Any]):
@@ -56,6 +58,10 @@ class ReceiveFields(serializers.Serializer[Any]):
 
 
 class VerdictLine(serializers.Serializer[Any]):
+    """What was announced of the line may be sent back with it."""
+
+    ignores: ClassVar = frozenset({"reason", "exchangeFor"})
+
     productId = Text(source="sku", max_length=64)
     quantity = Quantity(required=False, allow_null=True, default=None, help_text="All of them when not named.")
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
@@ -118,7 +124,9 @@ class ReturnDoor(Door):
         return rows.prefetch_related(Prefetch("lines", lines))
 
     def find(self, number: str) -> Return:
-        return get_object_or_404(Return.objects.for_partner(self.partner).select_related("order"), number=number)
+        return get_object_or_404(
+            Return.objects.for_partner(self.partner).select_related("order", "warehouse"), number=number
+        )
 
     def answer(self, returned: Return, status: int = 200) -> Response:
         row = self.shown().get(pk=returned.pk)
@@ -185,16 +193,23 @@ class Receive(ReturnDoor):
     @extend_schema(operation_id="receiveReturn", request=ReceiveFields)
     @once
     def post(self, request: Request, number: str) -> Response:
-        """The goods are here: they lie in quarantine until inspected. Without a warehouse: where they came from."""
+        """The goods are here: they lie in quarantine until inspected. Without a warehouse: where they came from.
+
+        Said by who keeps the goods: our own channels, or the 3PL of the warehouse. Anybody else is 403
+        `left_to_the_house`.
+        """
         returned = self.find(number)
+        keepers.must_keep(self.partner, None, WHO_KEEPS)
         code = self.understood(ReceiveFields)["warehouseLocation"]
         granted = Warehouse.objects.for_partner(self.partner)
         named = (
             granted.filter(code=code) if code else granted.filter(pk__in=returned.order.shipments.values("warehouse"))
         )
-        warehouse = named.first()
+        # Of several it came from, one the caller runs.
+        warehouse = named.filter(operator=self.partner).first() or named.first()
         if warehouse is None:
             raise InvalidInput.at("warehouseLocation", f"There is no warehouse {code} for you.")
+        keepers.must_keep(self.partner, warehouse, WHO_KEEPS)
         return self.answer(
             returning.receive(returned=returned, warehouse=warehouse, actor=self.actor, at=timezone.now())
         )
@@ -209,9 +224,11 @@ class Inspect(ReturnDoor):
         Expired or blocked batches, and units of an unknown batch, cannot be restocked (409 `cannot_restock`). A
         warranty claim counts from the day of shipment to the day the return was announced, for each unit or for the
         order line, as the product's terms say; beyond it is 409 `warranty_over` with both days and the terms. What is
-        claimed is replaced by a linked order.
+        claimed is replaced by a linked order. Said by who keeps the goods, as they were received; anybody else is 403
+        `left_to_the_house`.
         """
         returned = self.find(number)
+        keepers.must_keep(self.partner, returned.warehouse, WHO_KEEPS)
         verdicts = [Verdict(**line) for line in self.understood(InspectFields)["lines"]]
         return self.answer(returning.inspect(returned=returned, verdicts=verdicts, actor=self.actor, at=timezone.now()))
 

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from stdnum import ean
 
+from orders.api import keepers
 from orders.models import Order, OrderLine, Package, PackageLine, Shipment, ShipmentLine
 from orders.operations import fulfilment
 from orders.operations.fulfilment import Leaving
@@ -24,6 +25,7 @@ from partners.problems import InvalidInput
 from stock.models import Warehouse
 
 LINES_MAX = 500
+WHO_RUNS = "Who runs the warehouse says what is done there."
 
 
 class Sscc(Text):
@@ -153,6 +155,7 @@ class Shipments(ShipmentDoor):
     def post(self, request: Request) -> Response:
         """Book goods of an order out of a warehouse.
 
+        From one that a 3PL runs for us, only it and our own channels do (403 `left_to_the_house`).
         Lines are named by `lineId` or `productId`. Without `batchNumber` the promised batches leave; where
         another one leaves, the promise is moved to it first.
         """
@@ -164,6 +167,7 @@ class Shipments(ShipmentDoor):
         warehouse = Warehouse.objects.for_partner(self.partner).filter(code=code).first()
         if warehouse is None:
             raise InvalidInput.at("warehouseLocation", f"There is no warehouse {code} for you.")
+        keepers.must_run(self.partner, warehouse, WHO_RUNS)
         mine = list(
             OrderLine.objects.for_partner(self.partner)
             .filter(order=order)

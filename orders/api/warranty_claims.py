@@ -13,12 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import WarrantyPer
+from orders.api import keepers
 from orders.models import WarrantyClaim
 from orders.operations import claiming
 from partners.api import conditional
 from partners.api.doors import Door, once
-from partners.models import Partner
-from stock.api.inventory import LeftToTheHouse
 
 
 class SettleFields(serializers.Serializer[Any]):
@@ -66,7 +65,10 @@ class WarrantyClaimDoor(Door):
     def shown(self) -> Any:
         """Claims with all that is shown of them. One query."""
         return WarrantyClaim.objects.for_partner(self.partner).select_related(
-            "line__return_of__order", "line__order_line__variant", "line__replacement__order"
+            "line__return_of__order",
+            "line__return_of__warehouse",
+            "line__order_line__variant",
+            "line__replacement__order",
         )
 
     def find(self, number: str) -> WarrantyClaim:
@@ -104,7 +106,7 @@ class Settle(WarrantyClaimDoor):
     def post(self, request: Request, number: str) -> Response:
         """The units leave the warranty pool: scrapped, or returned to who made them. Said by who keeps the goods."""
         claim = self.find(number)
-        if self.partner.kind not in {Partner.Kind.CHANNEL, Partner.Kind.LOGISTICS}:
-            raise LeftToTheHouse("Who keeps the goods says what became of them.")
+        warehouse = claim.line.return_of.warehouse
+        keepers.must_keep(self.partner, warehouse, "Who keeps the goods says what became of them.")
         outcome = self.understood(SettleFields)["outcome"]
         return self.answer(claiming.settle(claim=claim, outcome=outcome, actor=self.actor, at=timezone.now()))

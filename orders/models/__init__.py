@@ -1,6 +1,7 @@
 from orders.models.notice import AdvanceShipNotice, NoticeLine, NoticePackage
 from orders.models.order import Order, OrderLine
 from orders.models.package import Package, PackageLine, SsccSeries
+from orders.models.pause import FillPause
 from orders.models.picking import PickLine, PickWave
 from orders.models.promise import DeliveryPromise, PromisedLoad
 from orders.models.purchase import PurchaseOrder, PurchaseOrderLine, SupplierTerms
@@ -27,6 +28,7 @@ __all__ = [
     "CalendarDay",
     "CarrierService",
     "DeliveryPromise",
+    "FillPause",
     "FoundAtSale",
     "FulfilmentItem",
     "FulfilmentRequest",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -54,7 +55,11 @@ def amend(*, order: Order, changes: Sequence[Asked], actor: Actor, at: datetime)
         return locked
     if not added and not any(line.quantity for line in lines.values()):
         raise InvalidInput.at("lines", "Nothing would be left of it; cancel the order instead.")
-    grown = {line.reservation_line_id for line_id, line in lines.items() if line.quantity > before[line_id]}
+    grown = {
+        line.reservation_line_id: before[line_id]
+        for line_id, line in lines.items()
+        if line.reservation_line_id and line.quantity > before[line_id]
+    }
     _hold(locked, added, grown, actor=actor, at=at)
     Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
     locked.refresh_from_db()
@@ -81,8 +86,9 @@ def _set(line: OrderLine, asked: Asked) -> tuple[OrderLine, bool]:
     return line, before != (asked.quantity, *price)
 
 
-def _hold(order: Order, added: Sequence[Asked], grown: Collection[int | None], *, actor: Actor, at: datetime) -> None:
-    """Let the promise say what the lines say now; what waited before may go on waiting."""
+def _hold(order: Order, added: Sequence[Asked], grown: Mapping[int, int], *, actor: Actor, at: datetime) -> None:
+    """Let the promise say what the lines say now; what waited before may go on waiting. Of the lines that have
+    `grown`, by their line of the promise, how many were ordered before."""
     kept: Sequence[ReservationLine | None] = [None] * len(added)
     if order.reservation is not None:
         less = [Less(line=leaf, quantity=-units) for leaf, units in waiting.balance(order).items() if units < 0]
@@ -90,9 +96,11 @@ def _hold(order: Order, added: Sequence[Asked], grown: Collection[int | None], *
             reservation=order.reservation, less=less, to_keep_anew=_touched(order.reservation, added),
             actor=actor, at=at,
         )  # fmt: skip
-        waiting.keep(order=order, cause=RoutingDecision.Cause.AMENDED, actor=actor, at=at)
-        if not order.allow_backorder:
-            _check_kept(order, grown)
+        router = sourcing.router_for(order=order, at=at)
+        with sourcing.within_limit(router):
+            waiting.keep(order=order, cause=RoutingDecision.Cause.AMENDED, actor=actor, at=at, router=router)
+            if not order.allow_backorder:
+                _check_kept(order, grown)
         if added:
             router = sourcing.router_for(order=order, at=at)
             with sourcing.within_limit(router):
@@ -121,19 +129,35 @@ def _touched(reservation: Reservation, added: Sequence[Asked]) -> set[int]:
     return sourcing.variants_of(reservation) | new | set(parts)
 
 
-def _check_kept(order: Order, grown: Collection[int | None]) -> None:
-    short = {
-        leaf: units
-        for leaf, units in waiting.balance(order).items()
-        if units > 0 and (leaf.kit_line_id or leaf.pk) in grown
-    }
-    if short:
-        raise InsufficientStock(
-            f"There is not enough of {', '.join(leaf.variant.sku for leaf in list(short)[:5])}; nothing was changed.",
-            shortages=[
-                {"productId": leaf.variant.sku, "requested": units, "available": 0} for leaf, units in short.items()
-            ],
-        )
+def _check_kept(order: Order, grown: Mapping[int, int]) -> None:
+    """Raises InsufficientStock where not all of the lines that have grown is promised: product by product what is
+    asked in all, and how many the order may have."""
+    lacking: dict[int, int] = {}
+    for leaf, units in waiting.balance(order).items():
+        if units > 0:
+            kit = leaf.kit_line
+            each = leaf.quantity // kit.quantity if kit else 1
+            whole = kit.pk if kit else leaf.pk
+            lacking[whole] = max(lacking.get(whole, 0), -(-units // each))
+    short = {line_id: units for line_id, units in lacking.items() if line_id in grown}
+    if not short:
+        return
+    rule = order.partner.disclosure_rule
+    asked: dict[str, int] = defaultdict(int)
+    available: dict[str, int] = defaultdict(int)
+    names: dict[str, None] = {}
+    for line in order.lines.exclude(reservation_line=None).select_related("variant").order_by("id"):
+        found = line.quantity - short.get(line.reservation_line_id or 0, 0)
+        # What it had is the order's own; of what is free besides, its partner learns what it may.
+        had = min(found, grown.get(line.reservation_line_id or 0, line.quantity))
+        asked[line.variant.sku] += line.quantity
+        available[line.variant.sku] += had + (rule.tell(found - had).quantity or 0)
+        if line.reservation_line_id in short:
+            names.setdefault(line.variant.sku)
+    raise InsufficientStock(
+        f"There is not enough of {', '.join(list(names)[:5])}; nothing was changed.",
+        shortages=[{"productId": sku, "requested": asked[sku], "available": available[sku]} for sku in names],
+    )
 
 
 def _finish(order: Order, *, actor: Actor, at: datetime) -> Order:

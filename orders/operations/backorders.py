@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F
 
-from orders.models import Order, RoutingDecision
+from orders.models import FillPause, Order, RoutingDecision
 from orders.operations import ordering, requesting, waiting
 from orders.operations.ticking import Ticks
 from partners.actors import Actor
 
+PAUSE_LEAST, PAUSE_MOST = timedelta(minutes=1), timedelta(hours=1)
 # What waits is little beside what there is, so its products are looked at one by one for something free.
 WAITING = """
     SELECT placed.id FROM orders_order placed
@@ -22,6 +23,7 @@ WAITING = """
                  OR leaf.id = line.reservation_line_id
                 AND NOT EXISTS (SELECT FROM stock_reservationline part WHERE part.kit_line_id = leaf.id))
       LEFT JOIN stock_reservationline kit ON kit.id = leaf.kit_line_id
+      LEFT JOIN orders_fillpause pause ON pause.order_id = placed.id
      WHERE placed.status IN ('pending', 'confirmed', 'packed')
        AND (line.quantity - line.shipped) * coalesce(leaf.quantity / kit.quantity, 1)
          > coalesce((SELECT sum(kept.quantity - kept.consumed - kept.freed)
@@ -30,7 +32,8 @@ WAITING = """
                      JOIN stock_location place ON place.id = level.location_id
                      JOIN stock_warehouse warehouse ON warehouse.id = place.warehouse_id AND warehouse.is_active
                     WHERE level.variant_id = coalesce(leaf.variant_id, line.variant_id)
-                      AND level.condition = 'sellable' AND level.on_hand > level.reserved)
+                      AND level.condition = 'sellable' AND level.on_hand > level.reserved
+                      AND (pause.id IS NULL OR pause.until <= %s OR level.updated_at >= pause.tried_at))
      GROUP BY placed.id
      ORDER BY placed.priority DESC, placed.requested_delivery_date NULLS LAST, placed.created_at, placed.id
      LIMIT %s
@@ -78,10 +81,11 @@ def fill_waiting(*, actor: Actor, at: datetime, limit: int = 500) -> int:
     """Promise what is free to the orders that wait for it, each in a transaction of its own; returns the units.
 
     Run again it promises what came since. An order that needs a warehouse which refused it, or whose partner is
-    promised fresher goods, goes on waiting and holds nobody up.
+    promised fresher goods, goes on waiting and holds nobody up: it is left out until stock of its products changes or
+    its pause is over.
     """
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, [limit])
+        cursor.execute(WAITING, [at, limit])
         ids = [row[0] for row in cursor.fetchall()]
     orders = Order.objects.in_bulk(ids)
     return sum(fill(order=orders[pk], actor=actor, at=at) for pk in ids)
@@ -100,9 +104,21 @@ def fill(*, order: Order, actor: Actor, at: datetime) -> int:
         kept = ordering.promise_anew(order=locked, actor=actor, at=at)
     else:
         kept = waiting.keep(order=locked, cause=RoutingDecision.Cause.WAITED, actor=actor, at=at)
+    _pause(locked, is_stuck=not kept, at=at)
     if kept:
         Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
         ticks = Ticks(actor=actor, at=at)
         requesting.follow(order=locked, ticks=ticks)
         ticks.write()
     return kept
+
+
+def _pause(order: Order, *, is_stuck: bool, at: datetime) -> None:
+    """Ask less and less often for an order that nothing can be promised to. The caller holds the order."""
+    pauses = FillPause.objects.filter(order=order)
+    if not is_stuck:
+        pauses.delete()
+        return
+    tries = (pauses.values_list("tries", flat=True).first() or 0) + 1
+    until = at + min(PAUSE_LEAST * 2 ** min(tries - 1, 10), PAUSE_MOST)
+    FillPause.objects.update_or_create(order=order, defaults={"tries": tries, "tried_at": at, "until": until})

@@ -14,6 +14,7 @@ from catalog.models import Variant
 from orders import network, plans, promise, records
 from orders.models import DeliveryPromise, Order, PromisedLoad, ShippingCalendar
 from orders.network import Destination
+from orders.operations import sourcing
 from orders.plans import Line, Plan, Question, Steps, Supply
 from partners import prepared
 from partners.actors import Actor
@@ -85,7 +86,8 @@ def work_out(
 ) -> Answer:
     """When and from where a cart arrives that is ordered at `at`; stock is that of `now`. Changes nothing.
 
-    A fixed number of queries: kits, supply and rules for all lines and warehouses at once, and the routes. Where the
+    A fixed number of queries: kits, supply and rules for all lines and warehouses at once, the routes, and from how
+    many warehouses the partner's orders are sent. Where the
     partner is not told exact numbers, it is promised no more than it is told, and buildings count by bands.
     """
     kits: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -108,7 +110,7 @@ def work_out(
     )
     question = Question(
         lines=lines, at=at, today=now.date(), routes=routes.routes, is_split_allowed=is_split_allowed,
-        taken=routes.taken,
+        shipments_max=sourcing.limit_for(partner=partner, channel=channel), taken=routes.taken,
     )  # fmt: skip
     return Answer(plan=_planned(question, supply), question=question, supply=supply)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from orders.models import FulfilmentRequest, Order, OrderLine, Shipment, ShipmentLine
 from orders.operations import ordering, requesting
@@ -32,7 +32,8 @@ class OverShipment(Problem):
 
 
 class TrackingTaken(Conflict):
-    """A shipment with this tracking number (or SSCC) is booked. Data: carrier, trackingNumber."""
+    """A shipment with this tracking number (or SSCC) is booked. Data: carrier, trackingNumber, sscc, and shipmentId
+    where it is of the same partner's order."""
 
     code = "tracking_taken"
     title = "This tracking number is booked"
@@ -178,12 +179,25 @@ def _header(shipment: Shipment) -> Shipment:
     except IntegrityError as error:
         if "tracking_once" not in str(error) and "sscc_once" not in str(error):
             raise
-        raise TrackingTaken(
-            "A shipment with this tracking number or SSCC is booked already.",
-            carrier=shipment.carrier,
-            trackingNumber=shipment.tracking_number,
-        ) from error
+        raise _taken(shipment) from error
     return shipment
+
+
+def _taken(shipment: Shipment) -> TrackingTaken:
+    """Names the shipment that has the number; not one of another partner's order, which is nobody else's business."""
+    same = Q(carrier=shipment.carrier, tracking_number=shipment.tracking_number)
+    if shipment.sscc:
+        same |= Q(sscc=shipment.sscc)
+    theirs = Shipment.objects.filter(same, order__partner=shipment.order.partner_id)
+    earlier = theirs.select_related("order").order_by("id").first()
+    whose = f", by {earlier.number} of {earlier.order.number}" if earlier else ""
+    return TrackingTaken(
+        f"A shipment with this tracking number or SSCC is booked already{whose}.",
+        carrier=shipment.carrier,
+        trackingNumber=shipment.tracking_number,
+        sscc=shipment.sscc,
+        shipmentId=earlier.number if earlier else None,
+    )
 
 
 def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime) -> bool:

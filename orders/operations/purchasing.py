@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -121,13 +122,15 @@ def confirm(
     From now on it is promised to customers by its day. Lines not named stay as they are, or are confirmed as
     ordered. A line of which nothing will come is confirmed with 0; when that is so of every line there is
     nothing to wait for, and the order is cancelled. Locks the order and its lines. Raises IllegalStep, and
-    InvalidInput for an unknown line, for more than was ordered and for less than came already.
+    InvalidInput for an unknown line, for more than was ordered, for less than came already, and for a day that is
+    over where it is to be delivered.
     """
     locked, lines = awaiting.lock(order)
     awaiting.check_step(order=locked, status=Status.CONFIRMED)
     received = ReceiptLine.objects.received(order_line__order=locked)
     said = {row.line_number: row for row in answers or ()}
     _check_answers(answers or (), {line.line_number: line for line in lines}, received)
+    _check_days(answers or (), expected_on, today=at.astimezone(ZoneInfo(locked.warehouse.time_zone)).date())
     for line in lines:
         row = said.get(line.line_number)
         if row is not None and row.quantity is not None:
@@ -233,6 +236,16 @@ def _check_answers(
         elif row.quantity is not None and row.quantity < received.get(line.pk, 0):
             wrong.append((f"lines[{place}].quantity", f"{received[line.pk]} of it came already."))
     if wrong:
+        raise InvalidInput.of(wrong)
+
+
+def _check_days(answers: Sequence[Answered], expected_on: date | None, *, today: date) -> None:
+    """What will come, comes today or later: a day that is over is a slip, and customers would be promised by it."""
+    days = [("expectedDate", expected_on)]
+    days += [(f"lines[{place}].expectedDate", row.expected_on) for place, row in enumerate(answers)]
+    if wrong := [
+        (field, f"{day} is over; it is {today} at the warehouse.") for field, day in days if day and day < today
+    ]:
         raise InvalidInput.of(wrong)
 
 

@@ -18,6 +18,8 @@ from orders.models import FulfilmentRequest, Order, RoutingDecision, RoutingPoli
 from orders.models.routing import WEIGHTS
 from orders.network import Destination
 from orders.routing import Answer, Policy, Question, Scored, Site
+from partners import prepared
+from partners.models import Partner
 from partners.problems import Problem
 from stock.allocation import Candidate, Demand, Plan
 from stock.models import Allocation, Reservation, ReservationLine
@@ -30,7 +32,8 @@ CONSIDERED_MAX = 20
 
 class TooManyShipments(Problem):
     """It is all there, but in more warehouses than may send it. Data: warehousesMax, shortages[{productId, requested,
-    available}], `available` from so many warehouses and as disclosed to the partner."""
+    available, elsewhere}], `available` from so many warehouses and as disclosed to the partner, `elsewhere` the rest
+    of what is requested: one warehouse more, or several, would have it."""
 
     code = "too_many_shipments"
     title = "It would have to be sent from too many warehouses"
@@ -48,7 +51,9 @@ def within_limit(router: Router) -> Iterator[None]:
         raise TooManyShipments(
             f"It is there, but not in {most} {'warehouse' if most == 1 else 'warehouses'}, and no more may send it.",
             warehousesMax=most,
-            **refusal.data,
+            shortages=[
+                row | {"elsewhere": row["requested"] - (row["available"] or 0)} for row in refusal.data["shortages"]
+            ],
         ) from refusal
 
 
@@ -116,6 +121,19 @@ def policy_for(*, order: Order) -> Policy:
     )
     policy = _policy(found) if found else Policy()
     return policy if order.allow_split else replace(policy, warehouses_max=1)
+
+
+LIMIT = """
+    SELECT warehouses_max FROM orders_routingpolicy
+     WHERE partner_id = %s OR partner_id IS NULL AND channel IN ('', %s)
+     ORDER BY partner_id IS NULL, channel = '' LIMIT 1
+"""
+
+
+def limit_for(*, partner: Partner, channel: str) -> int:
+    """From how many warehouses an order is sent that the partner places: of the policies of `policy_for`. One query."""
+    rows = prepared.fetch(LIMIT, [partner.pk, channel])
+    return int(rows[0][0]) if rows else Policy().warehouses_max
 
 
 def sites_for(*, order: Order, at: datetime) -> dict[str, Site]:

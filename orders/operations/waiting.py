@@ -39,18 +39,20 @@ def balance(order: Order) -> dict[ReservationLine, int]:
     return found
 
 
-def keep(*, order: Order, cause: RoutingDecision.Cause, actor: Actor, at: datetime) -> int:
+def keep(
+    *, order: Order, cause: RoutingDecision.Cause, actor: Actor, at: datetime, router: sourcing.Router | None = None
+) -> int:
     """Promise what an order waits for, as far as it is free, routed as the order was. Returns the units.
 
     The caller holds the order's lock. Nothing is refused; what is not there, or only in a warehouse that refused the
-    order or would be one too many, goes on waiting.
+    order or would be one too many, goes on waiting. Who asks why afterwards brings the `router`.
     """
     if order.reservation is None:
         return 0
     wanted = [More(line=leaf, quantity=units) for leaf, units in balance(order).items() if units > 0]
     if not wanted:
         return 0
-    router = sourcing.router_for(order=order, at=at)
+    router = router or sourcing.router_for(order=order, at=at)
     kept = changing.keep_more(reservation=order.reservation, more=wanted, choose=router, actor=actor, at=at)
     sourcing.keep_why(order=order, router=router, cause=cause, at=at)
     return sum(kept.values())

@@ -17,6 +17,8 @@ from orders.papers import typeface
 from orders.papers.facts import Box, Consignment
 
 WIDTH, HEIGHT, MARGIN = 4 * inch, 6 * inch, 4 * mm
+# Between the top and the bars; an address of five lines, each too long, still is within.
+FROM_LINES_MAX, TO_LINES_MAX = 4, 7
 BAR_WIDTH, BAR_HEIGHT = 0.495 * mm, 32 * mm
 FNC1 = "\xf1"
 # Start, FNC1, ten pairs of digits, check: eleven modules each; the stop has thirteen.
@@ -55,17 +57,27 @@ def spoken(sscc: str) -> str:
 def texts(consignment: Consignment, box: Box, place: int) -> Iterator[tuple[str, float]]:
     """The lines of a label, from above, with the size of their letters in points."""
     yield "From", 7
-    yield ", ".join([consignment.ship_from.name, *consignment.ship_from.lines]), 8
+    yield from _broken(", ".join([consignment.ship_from.name, *consignment.ship_from.lines]), 8, FROM_LINES_MAX)
     yield "To", 7
-    yield consignment.ship_to.name, 15
-    for line in consignment.ship_to.lines:
-        yield line, 13
+    yield from _broken(consignment.ship_to.name, 15, 2)
+    room = TO_LINES_MAX
+    for place_of_line, line in enumerate(consignment.ship_to.lines, start=1):
+        # Each that follows has at least one.
+        shown = list(_broken(line, 13, max(1, room - len(consignment.ship_to.lines) + place_of_line)))
+        room -= len(shown)
+        yield from shown
     yield " ".join([consignment.carrier, consignment.service]).strip() or " ", 11
     yield f"Tracking {box.tracking_number}" if box.tracking_number else " ", 10
     yield f"Order {consignment.order_number}", 10
     yield f"Reference {consignment.external_reference}", 10
     yield f"Package {place} of {len(consignment.boxes)}: {box.number}", 10
     yield _contents(box), 9
+
+
+def _broken(text: str, size: float, most: int) -> Iterator[tuple[str, float]]:
+    """Nothing of an address is cut while there is room below."""
+    for line in typeface.wrapped(text, size=size, width=WIDTH - 2 * MARGIN, most=most):
+        yield line, size
 
 
 def _contents(box: Box) -> str:

@@ -33,11 +33,30 @@ def printable(text: str) -> str:
     return "".join(letter if ord(letter) in known else MISSING for letter in " ".join(text.split()).translate(WIDE))
 
 
+def is_within(shown: str, *, size: float, width: float) -> bool:
+    return bool(pdfmetrics.stringWidth(shown, ready(), size) <= width)
+
+
 def fitted(text: str, *, size: float, width: float) -> str:
     """As much of the text as fits into a line, with three dots where it was cut."""
     shown = printable(text)
-    if pdfmetrics.stringWidth(shown, ready(), size) <= width:
+    if is_within(shown, size=size, width=width):
         return shown
-    while shown and pdfmetrics.stringWidth(f"{shown}...", ready(), size) > width:
+    while shown and not is_within(f"{shown}...", size=size, width=width):
         shown = shown[:-1]
     return f"{shown}..."
+
+
+def wrapped(text: str, *, size: float, width: float, most: int) -> list[str]:
+    """The text in as few lines as hold it, broken between words; what does not fit into `most` lines is cut."""
+    lines: list[str] = []
+    words = printable(text).split(" ")
+    while words:
+        if len(lines) == most - 1:
+            return [*lines, fitted(" ".join(words), size=size, width=width)]
+        taken = 1
+        while taken < len(words) and is_within(" ".join(words[: taken + 1]), size=size, width=width):
+            taken += 1
+        lines.append(fitted(" ".join(words[:taken]), size=size, width=width))
+        words = words[taken:]
+    return lines

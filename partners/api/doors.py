@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError
 from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -18,11 +18,11 @@ from rest_framework.response import Response
 
 from partners import actors, idempotency
 from partners.actors import Actor
-from partners.api import errors
+from partners.api import bodies, errors
 from partners.api.auth import Caller
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import IdempotencyKey, Partner
-from partners.problems import Problem
+from partners.problems import InvalidInput, Problem
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -74,7 +74,9 @@ class Door(GenericAPIView[Any]):
             return queryset
         filters = self.filterset_class(self.request.query_params, queryset=queryset, request=self.request)
         if not filters.is_valid():
-            raise BadPage(" ".join(f"{name}: {' '.join(found)}" for name, found in filters.errors.items()))
+            raise BadPage(
+                " ".join(bodies.refused_filter(filters.form, name, found) for name, found in filters.errors.items())
+            )
         return filters.qs
 
     def listed(self, queryset: Any) -> Response:
@@ -82,13 +84,17 @@ class Door(GenericAPIView[Any]):
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def understood(self, serializer_class: type[Any], **kwargs: Any) -> dict[str, Any]:
-        """The body as the serializer understands it. Raises InvalidInput, naming each field."""
+        """The body as the serializer understands it. Raises InvalidInput, naming each field that is wrong and each that
+        is not known: what would be left out in silence is refused."""
         body = self.request.data
         if not isinstance(body, dict):
-            raise ValidationError({"non_field_errors": ["Send a JSON object."]})
+            raise ParseError("Send a JSON object, {…}.")
         serializer = serializer_class(data=body, **kwargs)
-        serializer.is_valid(raise_exception=True)
-        return dict(serializer.validated_data)
+        unknown = bodies.unknown_fields(serializer, body)
+        if serializer.is_valid() and not unknown:
+            return dict(serializer.validated_data)
+        wrong = errors.flatten(bodies.with_choices(serializer, serializer.errors))
+        raise InvalidInput.of([*unknown, *wrong])
 
 
 Method = Callable[..., Response]

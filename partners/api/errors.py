@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.defaults import server_error
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from psycopg import errors as pg
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -18,6 +19,7 @@ from partners import actors
 from partners.problems import Conflict, InvalidInput, NotFound, Problem
 
 log = logging.getLogger(__name__)
+NOTHING_HERE = "There is nothing here for you under this address."
 TRY_AGAIN = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure, pg.QueryCanceled)
 
 
@@ -84,7 +86,7 @@ def as_problem(exception: Exception) -> Problem | None:
         case Problem():
             return exception
         case Http404():
-            return NotFound("There is nothing here for you under this address.")
+            return NotFound(NOTHING_HERE)
         case PermissionDenied():
             return Refused(str(exception), code="forbidden", title="Not allowed", status=403)
         case exceptions.ValidationError():
@@ -97,6 +99,8 @@ def as_problem(exception: Exception) -> Problem | None:
             for kind, code, title in FRAMEWORK:
                 if isinstance(exception, kind):
                     return Refused(str(exception.detail), code=code, title=title, status=exception.status_code)
+            if isinstance(exception, exceptions.NotFound):
+                return NotFound(NOTHING_HERE)
     return None
 
 
@@ -119,16 +123,46 @@ def respond(problem: Problem, *, instance: str) -> Response:
 
 def answer_fault(request: HttpRequest) -> HttpResponse:
     """A fault of our own: programs get a problem with the request's id, people the plain page."""
+    return plainly(
+        Refused(
+            "This is our fault. Nothing was done. Send the request's id with your question.",
+            code="internal_error",
+            title="Something went wrong here",
+            status=500,
+        ),
+        request,
+    ) or defaults.server_error(request)
+
+
+def answer_nothing_here(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return plainly(NotFound(NOTHING_HERE), request) or defaults.page_not_found(request, exception)
+
+
+def answer_not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    problem = Refused("This is not allowed.", code="forbidden", title="Not allowed", status=403)
+    return plainly(problem, request) or defaults.permission_denied(request, exception)
+
+
+def answer_malformed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What is refused before any view sees it: a host that is not ours, too many parameters, too large a form."""
+    problem: Problem = Refused("The request cannot be read.", code="malformed", title="Not understood", status=400)
+    if isinstance(exception, RequestDataTooBig):
+        problem = Refused(str(exception), code="body_too_large", title="The body is too large", status=413)
+    return plainly(problem, request) or defaults.bad_request(request, exception)
+
+
+@csrf_exempt
+def nothing_here(request: HttpRequest) -> HttpResponse:
+    """Whatever is sent by whichever method to an address below /api/ that is not there."""
+    return answer_nothing_here(request, Http404())
+
+
+def plainly(problem: Problem, request: HttpRequest) -> HttpResponse | None:
+    """The problem for a program; None where a page is asked for. For what is refused outside the framework's views."""
     if not request.path.startswith("/api/"):
-        return server_error(request)
-    problem = Refused(
-        "This is our fault. Nothing was done. Send the request's id with your question.",
-        code="internal_error",
-        title="Something went wrong here",
-        status=500,
-    )
+        return None
     body = problem.as_json() | {"instance": request.path, "requestId": actors.current_request_id()}
-    return JsonResponse(body, status=500, content_type="application/problem+json")
+    return JsonResponse(body, status=problem.status, content_type="application/problem+json")
 
 
 def flatten(detail: Any, path: str = "") -> list[tuple[str, str]]:

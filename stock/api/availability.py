@@ -35,6 +35,9 @@ class AskedLine(serializers.Serializer[Any]):
 
 
 class AskedFields(serializers.Serializer[Any]):
+    """`shipTo` may be sent along and changes nothing: by when goods arrive is asked at /deliveryDates."""
+
+    ignores: ClassVar = frozenset({"shipTo"})
     lines = AskedLine(many=True, allow_empty=False, max_length=LINES_MAX)
     channel = Text(max_length=40, required=False, default="", allow_blank=True)
     needBy = Day(

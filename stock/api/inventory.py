@@ -129,6 +129,10 @@ class BookingFields(serializers.Serializer[Any]):
 
 
 class LevelFields(serializers.Serializer[Any]):
+    """The level to be set. The object that was read may be sent back with it: what follows from other things is not
+    set by it."""
+
+    ignores: ClassVar = frozenset(InventorySerializer().fields)
     warehouseLocation = Text(source="warehouse_code", max_length=40)
     batchNumber = Text(source="batch_number", max_length=60, required=False, default="", allow_blank=True)
     expirationDate = ExpirationDate(source="expires_on", required=False, allow_null=True, default=None)

@@ -106,6 +106,20 @@ def tell(*, costs: Iterable[Cost], kind: CostNote.Kind, reference: str, at: date
     )  # fmt: skip
 
 
+def not_booked(currencies: Iterable[str]) -> list[str]:
+    """Those of these currencies in which a cost is kept as told and not booked: there are no rates of exchange here.
+    An empty one is that of the books."""
+    return sorted({code for code in currencies if code} - {settings.BOOKS_CURRENCY})
+
+
+def words(foreign: Sequence[str]) -> str:
+    """What to tell who names costs in currencies that are not booked."""
+    return (
+        f"Costs in {', '.join(foreign)} are kept as said, but not booked: the value of the stock is reckoned in "
+        f"{settings.BOOKS_CURRENCY} and estimates them meanwhile. Name them in {settings.BOOKS_CURRENCY}, or revalue."
+    )
+
+
 def follow(
     *,
     at: datetime,

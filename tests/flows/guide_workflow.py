@@ -1,9 +1,11 @@
 """The guide's example workflow over HTTP, step by step, against any running site.
 
-    python -m tests.flows.guide_workflow URL RETAILER_ID:SECRET SUPPLIER_ID:SECRET SUPPLIER/PRODUCT WAREHOUSE BATCH
+    python -m tests.flows.guide_workflow URL RETAILER_ID:SECRET SUPPLIER_ID:SECRET KEEPER_ID:SECRET SUPPLIER/PRODUCT \
+        WAREHOUSE BATCH
 
 A retailer reads a product's stock and orders; the supplier books movements and ships; the retailer follows
-the order, the feed tells what happened, a return comes back and is inspected. Every quantity is checked.
+the order, the feed tells what happened; a return is announced by the retailer, and received and inspected by the 3PL
+that keeps the goods. Every quantity is checked.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ def run(
     *,
     retailer: Caller,
     supplier: Caller,
+    keeper: Caller,
     product: str,
     warehouse: str,
     batch: str,
@@ -137,11 +140,13 @@ def run(
         {"orderId": order["orderId"], "lines": [{"productId": sku, "quantity": 2, "reason": "wrong flavour"}]},
         status=201,
     )
-    retailer.call("POST", f"/returns/{returned['returnId']}/receive", {"warehouseLocation": warehouse})
+    arrived = f"/returns/{returned['returnId']}/receive"
+    retailer.call("POST", arrived, {"warehouseLocation": warehouse}, status=403)
+    keeper.call("POST", arrived, {"warehouseLocation": warehouse})
     assert stock() == {"level": before["level"] + 14, "reserved": before["reserved"]}, (
         "what came back is not sellable yet"
     )
-    retailer.call(
+    keeper.call(
         "POST",
         f"/returns/{returned['returnId']}/inspect",
         {"lines": [{"productId": sku, "quantity": 2, "disposition": "restock"}]},
@@ -153,10 +158,11 @@ def run(
 
 
 if __name__ == "__main__":
-    url, retailer_id, supplier_id, product_path, code, lot = sys.argv[1:]
+    url, retailer_id, supplier_id, keeper_id, product_path, code, lot = sys.argv[1:]
     run(
         retailer=Caller(url, retailer_id),
         supplier=Caller(url, supplier_id),
+        keeper=Caller(url, keeper_id),
         product=product_path,
         warehouse=code,
         batch=lot,

@@ -40,12 +40,14 @@ def create(code: str, kind: str) -> str:
 @pytest.mark.races
 def test_the_guides_workflow_ends_with_every_quantity_as_arithmetic_says(site):
     retailer, supplier = create("RETAIL456", "retailer"), create("SUP123", "supplier")
+    keeper = create("THREEPL", "logistics")
     variant = make.make_variant(sku="HOTSAUCE789", suppliers=[Partner.objects.get(code="SUP123")], tracking="batch")
     warehouse = make.make_warehouse(code="Warehouse_A")
     make.make_level(variant=variant, warehouse=warehouse, on_hand=500, batch_number="BATCH202406")
     guide_workflow.run(
         retailer=guide_workflow.Caller(site, retailer),
         supplier=guide_workflow.Caller(site, supplier),
+        keeper=guide_workflow.Caller(site, keeper),
         product="SUP123/HOTSAUCE789",
         warehouse="Warehouse_A",
         batch="BATCH202406",

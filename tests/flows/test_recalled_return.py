@@ -9,7 +9,7 @@ import pytest
 from stock import proof, tracing
 from stock.models import Batch
 from tests import make
-from tests.orders.steps import SHIP_TO, book
+from tests.orders.steps import SHIP_TO, book, keeper
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def test_a_recalled_batch_comes_back_and_is_replaced_and_never_sold_again(api, b
     assert [(row["batchNumber"], row["quantity"]) for row in held["allocations"]] == [("B2", 5)]
 
     path = f"/returns/{announced['returnId']}"
-    assert client.post(f"{path}/receive").json()["status"] == "received"
+    assert keeper().post(f"{path}/receive").json()["status"] == "received"
     before = book()
     assert before == {"B1/sellable": (5, 0), "B2/sellable": (10, 5), "B1/quarantine": (5, 0)}
-    restock = client.post(f"{path}/inspect", {"lines": [{"productId": "HONEY", "disposition": "restock"}]})
+    restock = keeper().post(f"{path}/inspect", {"lines": [{"productId": "HONEY", "disposition": "restock"}]})
     assert (restock.status_code, restock.json()["code"], book()) == (409, "cannot_restock", before)
     assert (
-        client.post(f"{path}/inspect", {"lines": [{"productId": "HONEY", "disposition": "scrap"}]}).status_code == 200
+        keeper().post(f"{path}/inspect", {"lines": [{"productId": "HONEY", "disposition": "scrap"}]}).status_code == 200
     )
 
     sent = {"orderId": exchange, "warehouseLocation": "W1", "carrier": "UPS", "trackingNumber": "1Z2"}

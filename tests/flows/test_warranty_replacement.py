@@ -12,7 +12,7 @@ from stock import proof
 from stock.models import Serial
 from stock.operations import movements
 from tests import make
-from tests.orders.steps import SHIP_TO
+from tests.orders.steps import SHIP_TO, keeper
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def ship(client, order_id: str, serial: str):
 def claim(client, order_id: str, serial: str):
     coming = [{"productId": "CAMERA", "quantity": 1, "reason": "dead", "serialNumber": serial}]
     path = f"/returns/{client.post('/returns', {'orderId': order_id, 'lines': coming}).json()['returnId']}"
-    client.post(f"{path}/receive")
+    keeper().post(f"{path}/receive")
     verdict = {"productId": "CAMERA", "serialNumber": serial, "disposition": "warrantyClaim"}
-    return client.post(f"{path}/inspect", {"lines": [verdict]})
+    return keeper().post(f"{path}/inspect", {"lines": [verdict]})
 
 
 def test_it_is_replaced_kept_apart_and_returned_to_the_vendor_and_its_clock_goes_on(api, bought):

@@ -4,12 +4,14 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import kombu
 import kombu.pools
 import pytest
 from celery import Celery
@@ -18,6 +20,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
+from psycopg import DatabaseError
 
 from inventory_site import queue
 from inventory_site.celery import TIMETABLE, app
@@ -106,6 +109,16 @@ class TestPrepare:
         settings.CELERY_BROKER_URL = "redis://127.0.0.1/0"
         call_command("prepare_queue")
         assert "Nothing to prepare" in capsys.readouterr().out
+
+
+class TestWithoutItsSchema:
+    @pytest.mark.django_db
+    def test_no_thread_is_left_that_a_shell_would_wait_for(self):
+        before = set(threading.enumerate())
+        with kombu.Connection(transport="inventory_site.queue:Transport") as broker:
+            with pytest.raises(DatabaseError):
+                broker.transport.establish_connection()
+            assert set(threading.enumerate()) == before
 
 
 class TestConfiguration:

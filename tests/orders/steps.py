@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from partners.models import Partner
 from stock.models import Level
+from tests import make
+from tests.conftest import ApiClient, api_of
 
 SHIP_TO = {"name": "Store 12", "country": "US", "postalCode": "38103"}
 
@@ -26,8 +29,8 @@ def book() -> dict[str, tuple[int, int]]:
     }
 
 
-def confirmed(client, quantity: int = 7) -> dict:
-    order = client.post("/orders", order_of(quantity)).json()
+def confirmed(client, quantity: int = 7, **more) -> dict:
+    order = client.post("/orders", order_of(quantity, **more)).json()
     client.post(f"/orders/{order['orderId']}/confirm")
     return order
 
@@ -41,3 +44,9 @@ def shipped(client, quantity: int = 7) -> dict:
 def come_back(client, order: dict, quantity: int = 2, **more):
     line = {"productId": "SAUCE", "quantity": quantity, "reason": "not wanted"} | more
     return client.post("/returns", {"orderId": order["orderId"], "lines": [line]})
+
+
+def keeper() -> ApiClient:
+    """A program of the 3PL that keeps the goods of every warehouse: it says what came back."""
+    found = Partner.objects.filter(code="KEEPER").first()
+    return api_of(found or make.make_partner(code="KEEPER", kind="logistics"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orders.models import FulfilmentRequest, OrderLine
-from partners.models import OutboxEvent
+from partners.models import OutboxEvent, Partner
 from tests.orders.steps import book, confirmed, leaving
 
 
@@ -44,7 +44,37 @@ def test_more_than_there_is_is_refused_and_nothing_changes(buyer):
     before = book()
     answer = amend(buyer, order, {"lineId": "1", "quantity": 36})
     assert (answer.status_code, answer.json()["code"]) == (409, "insufficient_stock")
+    assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 36, "available": 35}]
     assert (book(), OrderLine.objects.get().quantity) == (before, 7)
+    assert amend(buyer, order, {"lineId": "1", "quantity": 35}).status_code == 200
+
+
+def test_of_what_left_and_what_others_hold_a_shortage_says_how_many_may_be_ordered(buyer):
+    order = confirmed(buyer)
+    buyer.post("/shipments", leaving(order, 5))
+    buyer.post("/reservations", {"reference": "cart", "lines": [{"productId": "SAUCE", "quantity": 20}]})
+    answer = amend(buyer, order, {"lineId": "1", "quantity": 16})
+    assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 16, "available": 15}]
+    assert amend(buyer, order, {"lineId": "1", "quantity": 15}).status_code == 200
+
+
+def test_what_is_free_besides_is_told_as_far_as_the_partner_may_know(api, retailer, buyer):
+    order = confirmed(buyer)
+    Partner.objects.filter(pk=retailer.pk).update(disclosure="capped", disclosure_cap=20)
+    answer = amend(buyer, order, {"lineId": "1", "quantity": 36})
+    assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 36, "available": 27}]
+
+
+def test_what_lies_in_one_warehouse_more_than_may_send_it_is_called_so(buyer):
+    order = confirmed(buyer, allowSplit=False)
+    before = book()
+    answer = amend(buyer, order, {"lineId": "1", "quantity": 30})
+    assert (answer.status_code, answer.json()["code"], answer.json()["warehousesMax"]) == (409, "too_many_shipments", 1)
+    [short] = answer.json()["shortages"]
+    assert (short["requested"], short["available"] + short["elsewhere"]) == (30, 30)
+    assert short["available"] in {15, 20}
+    assert (book(), OrderLine.objects.get().quantity) == (before, 7)
+    assert amend(buyer, order, {"lineId": "1", "quantity": short["available"]}).status_code == 200
 
 
 def test_a_line_comes_and_another_goes(buyer):

@@ -17,6 +17,7 @@ from orders.models import (
     Pickup,
     Place,
     PromisedLoad,
+    RoutingPolicy,
     ShippingCalendar,
     TransitTime,
     WorkingHours,
@@ -92,6 +93,18 @@ def test_what_no_warehouse_has_alone_is_split_or_refused(api, retailer, carrier)
     assert [(row["shipFrom"], row["lines"][0]["quantity"]) for row in answer["splits"]] == [("W2", 20), ("W1", 10)]
     whole = ask(api(retailer), ("SAUCE", 30), allowSplit=False)
     assert (whole["promiseDate"], whole["why"][-1]["code"]) == (None, "unavailable")
+
+
+def test_a_cart_is_split_no_further_than_its_order_would_be(api, retailer, carrier):
+    assert len(ask(api(retailer), ("SAUCE", 30))["splits"]) == 2
+    RoutingPolicy.objects.create(name="One", warehouses_max=1)
+    assert ask(api(retailer), ("SAUCE", 30))["promiseDate"] is None
+    assert ask(api(retailer), ("SAUCE", 20))["promiseDate"] is not None
+    RoutingPolicy.objects.create(name="Web", channel="web", warehouses_max=2)
+    assert ask(api(retailer), ("SAUCE", 30))["promiseDate"] is None
+    assert len(ask(api(retailer), ("SAUCE", 30), channel="web")["splits"]) == 2
+    RoutingPolicy.objects.create(name="Theirs", partner=retailer, warehouses_max=3)
+    assert len(ask(api(retailer), ("SAUCE", 30))["splits"]) == 2
 
 
 def test_waits_for_what_is_inbound(api, retailer, carrier, shop):

@@ -8,7 +8,7 @@ from catalog.models import Variant
 from orders.models import FulfilmentRequest, Order, OrderLine, Return
 from partners.models import OutboxEvent
 from stock import proof
-from tests.orders.steps import book, come_back, shipped
+from tests.orders.steps import book, come_back, keeper, shipped
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def test_it_waits_for_the_goods_and_goes_out_when_they_are_received(exchanged):
     assert early.json()["returnId"] == returned["returnId"]
     assert not FulfilmentRequest.objects.filter(order__number=replacement["orderId"]).exists()
 
-    assert client.post(f"/returns/{returned['returnId']}/receive").status_code == 200
+    assert keeper().post(f"/returns/{returned['returnId']}/receive").status_code == 200
     assert client.get(f"/orders/{replacement['orderId']}").json()["status"] == "confirmed"
     assert FulfilmentRequest.objects.get(order__number=replacement["orderId"]).items.get().quantity == 2
     verdict = {"lines": [{"productId": "SAUCE", "disposition": "restock"}]}
-    assert client.post(f"/returns/{returned['returnId']}/inspect", verdict).status_code == 200
+    assert keeper().post(f"/returns/{returned['returnId']}/inspect", verdict).status_code == 200
     assert Order.objects.count() == 2
     assert proof.prove_ledger().differences == []
 
@@ -75,14 +75,14 @@ def test_a_withdrawn_return_calls_its_exchange_off_and_may_be_announced_anew(exc
     assert book()["-/sellable"] == (8, 0)
     assert client.get(f"/orders/{order['orderId']}").json()["lines"][0]["returnedQuantity"] == 0
     assert client.post(f"{path}/withdraw").json() == withdrawn
-    assert client.post(f"{path}/receive").json()["currentStatus"] == "withdrawn"
+    assert keeper().post(f"{path}/receive").json()["currentStatus"] == "withdrawn"
     assert come_back(client, order, batchNumber="LATE").status_code == 201
 
 
 def test_what_is_received_is_not_withdrawn(exchanged):
     client, _, returned, replacement = exchanged
     path = f"/returns/{returned['returnId']}"
-    client.post(f"{path}/receive")
+    keeper().post(f"{path}/receive")
     before = book()
     answer = client.post(f"{path}/withdraw")
     assert (answer.status_code, answer.json()["currentStatus"]) == (409, "received")
@@ -92,5 +92,5 @@ def test_what_is_received_is_not_withdrawn(exchanged):
 def test_an_exchange_that_was_called_off_stays_so_when_the_goods_come(exchanged):
     client, _, returned, replacement = exchanged
     client.post(f"/orders/{replacement['orderId']}/cancel")
-    assert client.post(f"/returns/{returned['returnId']}/receive").json()["status"] == "received"
+    assert keeper().post(f"/returns/{returned['returnId']}/receive").json()["status"] == "received"
     assert client.get(f"/orders/{replacement['orderId']}").json()["status"] == "cancelled"

@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, Stamp, WarehouseClock
 from orders.operations import backorders
+from orders.tasks import fill_backorders
+from partners import tasks
 from partners.models import OutboxEvent
-from stock.models import Count
+from stock.models import Count, Warehouse
 from tests import make
 from tests.orders.steps import book, confirmed, leaving, order_of
 
@@ -251,3 +253,47 @@ class TestWaiting:
         [request] = requests(keeper)
         keeper.post(f"/fulfillmentRequests/{request['fulfillmentRequestId']}/reject", {"reason": "other"})
         assert self.fill() == 0
+
+
+def test_a_supplier_decides_only_about_its_own_items_and_nobody_in_anothers_warehouse(api, retailer, supplier, shop):
+    lines = [{"productId": "SAUCE", "quantity": 2}, {"productId": "ROTOR", "quantity": 2}]
+    order = confirmed(api(retailer), lines=lines)
+    asked = FulfilmentRequest.objects.get(order__number=order["orderId"])
+    path, client = f"/fulfillmentRequests/{asked.number}", api(supplier)
+    before = book()
+    whole = [("accept", None), ("reject", {"reason": "damaged"}), ("complete", {})]
+    for step, body in whole:
+        answer = client.post(f"{path}/{step}", body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "left_to_the_house"), step
+    mine = [{"lineId": "1", "quantity": 2}]
+    Warehouse.objects.filter(code="W1").update(operator=make.make_partner(kind="logistics"))
+    for step, body in (("complete", {"items": mine}), ("packages", {"lines": mine})):
+        answer = client.post(f"{path}/{step}", body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "left_to_the_house"), step
+    assert client.post("/shipments", leaving(order, 2)).json()["code"] == "left_to_the_house"
+    assert (book(), FulfilmentRequest.objects.get().status) == (before, "assigned")
+    Warehouse.objects.update(operator=None)
+    assert client.post(f"{path}/complete", {"items": mine}).status_code == 200
+    assert [item.open_quantity for item in asked.items.order_by("order_line")] == [0, 2]
+
+
+def test_a_broker_that_is_away_neither_fails_nor_holds_up_what_is_filled(
+    buyer, shop, monkeypatch, caplog, django_capture_on_commit_callbacks
+):
+    order = confirmed(buyer, 40, allowBackorder=True)
+    make.make_level(variant=shop, warehouse=Warehouse.objects.get(code="W1"), on_hand=9, batch_number="LATE")
+    asked = []
+
+    def away(**options):
+        asked.append(options)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(tasks.relay_events, "apply_async", away)
+    monkeypatch.setattr(tasks, "_paused_until", 0.0)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert fill_backorders() == 5
+        assert fill_backorders() == 0
+        tasks.wake_after_commit(tasks.relay_events)
+    assert [options["retry"] for options in asked] == [False]
+    assert len([row for row in caplog.records if "Could not wake" in row.getMessage()]) == 1
+    assert buyer.get(f"/orders/{order['orderId']}").json()["lines"][0]["backorderedQuantity"] == 0

@@ -8,7 +8,7 @@ from orders.models import Order, Shipment
 from partners.models import OutboxEvent
 from stock.models import Reservation
 from tests import make
-from tests.orders.steps import SHIP_TO, book, come_back, leaving, order_of, shipped
+from tests.orders.steps import SHIP_TO, book, come_back, keeper, leaving, order_of, shipped
 
 
 def test_place_promises_every_line_and_says_from_where(api, retailer, shop):
@@ -137,7 +137,7 @@ def test_steps_that_the_table_does_not_know_are_refused(api, retailer, shop):
     client = api(retailer)
     order = client.post("/orders", order_of()).json()
     path = f"/orders/{order['orderId']}"
-    packed = client.post(f"{path}/pack")
+    packed = keeper().post(f"{path}/pack")
     assert (packed.status_code, packed.json()["code"]) == (409, "illegal_step")
     refused = client.post("/shipments", leaving(order, 7))
     assert (refused.status_code, refused.json()["currentStatus"]) == (409, "pending")

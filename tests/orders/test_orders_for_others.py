@@ -10,7 +10,7 @@ from partners.models import OutboxEvent
 from stock.models import Level, Reservation, Warehouse
 from stock.operations import shortages
 from tests import make
-from tests.orders.steps import book, come_back, leaving, order_of, shipped
+from tests.orders.steps import book, come_back, confirmed, leaving, order_of
 
 
 @pytest.fixture
@@ -154,9 +154,10 @@ def test_who_runs_a_warehouse_hears_of_the_orders_it_keeps_goods_for(api, retail
     Warehouse.objects.filter(code="W1").update(operator=west)
     Warehouse.objects.filter(code="W2").update(operator=east)
     client = api(retailer)
-    order = shipped(client)
+    order = confirmed(client)
+    assert api(west).post("/shipments", leaving(order, 7)).status_code == 201
     returned = come_back(client, order).json()
-    client.post(f"/returns/{returned['returnId']}/receive")
+    assert api(west).post(f"/returns/{returned['returnId']}/receive").status_code == 200
     for event in OutboxEvent.objects.exclude(type="inventory.updated").exclude(type__startswith="fulfillment_request"):
         assert set(event.addressee_ids) == {retailer.pk, supplier.pk, west.pk}, event.type
 

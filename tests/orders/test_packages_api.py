@@ -112,6 +112,12 @@ def test_its_papers_are_printed(keeper, path):
     assert (label.status_code, label["Content-Type"]) == (200, "application/pdf")
     assert "Store 12" in PdfReader(BytesIO(label.content)).pages[0].extract_text()
     assert f">;>800{package['sscc']}^FS" in keeper.get(f"{one}/label?as=zpl").content.decode()
+    for accept, kind in (
+        ("application/zpl", "application/zpl"),
+        ("application/pdf", "application/pdf"),
+        ("*/*", "application/pdf"),
+    ):
+        assert keeper.get(f"{one}/label", headers={"Accept": accept})["Content-Type"] == kind
     assert keeper.get(f"{one}/label?as=gif").json()["code"] == "invalid_parameter"
     assert "EARLY" in PdfReader(BytesIO(keeper.get(f"{one}/packingSlip").content)).pages[0].extract_text()
     keeper.post(f"{path}/complete", {"packages": [package["packageId"]]})

@@ -160,3 +160,25 @@ def test_of_an_address_only_what_is_there_takes_a_line():
 )
 def test_a_serial_reference_becomes_an_sscc_with_its_check_digit(extension, prefix, serial, sscc):
     assert labelling.sscc_of(extension_digit=extension, company_prefix=prefix, serial_reference=serial) == sscc
+
+
+def test_nothing_of_an_address_is_cut_and_nothing_reaches_the_bars():
+    long = "Zentrallager der Vereinigten Gewürzmühlen und Soßenfabriken Nordwestdeutschland, Tor 14, Rampe 3 bis 7"
+    sender = Address(name=long, lines=("Am Hafenbecken hinter dem alten Zollamt 117 a", "26721 Emden", "DE"))
+    receiver = Address(name=long, lines=(long, "Hinterhaus", "26721 Emden", "DE"))
+    paper = replace(PAPER, ship_from=sender, ship_to=receiver)
+    shown = " ".join(words(labels.pdf(paper)).split())
+    for line in (*sender.lines, sender.name, receiver.lines[0], receiver.lines[3]):
+        assert line in shown, line
+    drawn = [size for _, size in labels.texts(paper, paper.boxes[0], 1)]
+    assert sum(drawn) * 1.25 <= labels.HEIGHT - 2 * labels.MARGIN - labels.BAR_HEIGHT - 24
+    label = labels.zpl(paper)
+    assert "26721 Emden, DE^FS" in label
+
+
+def test_an_address_that_is_too_long_for_any_label_is_cut_before_the_bars():
+    endless = Address(name="x " * 200, lines=tuple("y " * 150 for _ in range(5)))
+    paper = replace(PAPER, ship_from=endless, ship_to=endless)
+    drawn = [size for _, size in labels.texts(paper, paper.boxes[0], 1)]
+    assert sum(drawn) * 1.25 <= labels.HEIGHT - 2 * labels.MARGIN - labels.BAR_HEIGHT - 24
+    assert "..." in words(labels.pdf(paper))

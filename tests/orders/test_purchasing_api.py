@@ -326,3 +326,42 @@ def test_lists_cost_the_same_however_long(api, house, oil, django_assert_max_num
     for path in ("/purchaseOrders", "/receipts", "/advanceShipNotices"):
         with django_assert_max_num_queries(12):
             client.get(path)
+
+
+def test_a_supplier_confirms_for_today_or_later_but_announces_what_is_late(api, house, supplier, oil):
+    number = sent(api(house))
+    client, today = api(supplier), timezone.now().date()
+    over, before = (today - timedelta(days=1)).isoformat(), everything()
+    page = f"/purchaseOrders/{number}/confirm"
+    for body, field in (
+        ({"expectedDate": over}, "expectedDate"),
+        ({"lines": [{"lineNumber": 1, "expectedDate": over}]}, "lines[0].expectedDate"),
+    ):
+        answer = client.post(page, body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert everything() == before
+    assert client.post(page, {"expectedDate": today.isoformat()}).status_code == 200
+    late = announce(client, number, expectedDate=over)
+    assert (late.status_code, late.json()["expectedDate"]) == (201, over)
+
+
+@pytest.mark.parametrize("currency", ["EUR", "USD"])
+def test_who_buys_is_told_of_costs_that_are_not_booked_and_nobody_else(api, house, keeper, supplier, oil, currency):
+    client, line = api(house), {"productId": "OIL", "quantity": 100, "unitCost": "2.00"}
+    drafted_one = drafted(client, currency=currency, lines=[line]).json()
+    number = drafted_one["purchaseOrderId"]
+    client.post(f"/purchaseOrders/{number}/send")
+    expected = [] if currency == "EUR" else [("costs_not_booked", ["USD"])]
+
+    def told(body: dict) -> list[tuple]:
+        return [(row["code"], row["currencies"]) for row in body["warnings"]]
+
+    assert told(drafted_one) == expected
+    assert api(supplier).get(f"/purchaseOrders/{number}").json()["warnings"] == []
+    posted = receive(api(keeper), 100, number).json()
+    assert posted["warnings"] == []
+    page = f"/receipts/{posted['receiptId']}"
+    assert told(client.get(page).json()) == expected
+    freight = {"kind": "freight", "reference": "F-1", "amount": "10", "currency": "CHF", "spreadBy": "quantity"}
+    charged = client.post(f"{page}/charges", freight).json()
+    assert charged["warnings"][0]["currencies"] == sorted(["CHF", *([] if currency == "EUR" else ["USD"])])

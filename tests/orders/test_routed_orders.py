@@ -7,10 +7,10 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from orders.models import FulfilmentRequest, Order, Place, RoutingDecision, RoutingPolicy, SendingCost
+from orders.models import FillPause, FulfilmentRequest, Order, Place, RoutingDecision, RoutingPolicy, SendingCost
 from orders.operations import backorders
 from orders.operations.sourcing import policy_for
-from stock.models import Level
+from stock.models import Level, Warehouse
 from tests import make
 from tests.orders.steps import book, order_of
 
@@ -131,7 +131,7 @@ class TestTheLimit:
         answer = buyer.post("/orders", order_of(48, shipTo=MEMPHIS, allowSplit=False))
         assert (answer.status_code, answer.json()["code"]) == (409, "too_many_shipments")
         assert answer.json()["warehousesMax"] == 1
-        assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 48, "available": 40}]
+        assert answer.json()["shortages"] == [{"productId": "SAUCE", "requested": 48, "available": 40, "elsewhere": 8}]
         assert (book(), kept(), Order.objects.count(), RoutingDecision.objects.count()) == before
 
     def test_what_is_nowhere_is_still_called_too_little(self, buyer):
@@ -247,3 +247,42 @@ class TestPolicyPage:
         assert answer.status_code == 200
         assert said in answer.content.decode()
         assert RoutingPolicy.objects.count() == 1
+
+
+class TestAnOrderThatNothingCanBePromisedTo:
+    """One warehouse may send it, Tokyo gives all it has, and the rest waits while Seattle has plenty."""
+
+    @pytest.fixture
+    def stuck(self, buyer):
+        body = order_of(48, shipTo=MEMPHIS, allowSplit=False, allowBackorder=True)
+        order = buyer.post("/orders", body).json()
+        assert order["lines"][0]["backorderedQuantity"] == 8
+        assert self.sweep() == 0
+        return order
+
+    @staticmethod
+    def sweep(at=None) -> int:
+        return backorders.fill_waiting(actor=make.TESTER, at=at or timezone.now())
+
+    def test_is_asked_less_and_less_often(self, stuck):
+        first = FillPause.objects.get()
+        assert (first.tries, self.sweep(), FillPause.objects.get().tries) == (1, 0, 1)
+        waits = []
+        for tries in range(2, 10):
+            assert self.sweep(FillPause.objects.get().until) == 0
+            pause = FillPause.objects.get()
+            assert pause.tries == tries
+            waits.append((pause.until - pause.tried_at).total_seconds() / 60)
+        assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+
+    def test_gets_what_came_to_its_warehouse_at_once(self, stuck, land):
+        make.make_level(variant=land, warehouse=Warehouse.objects.get(code="W-TOKYO"), on_hand=5)
+        assert self.sweep() == 5
+        assert not FillPause.objects.exists()
+        assert (self.sweep(), FillPause.objects.get().tries) == (0, 1)
+
+    def test_gets_what_a_change_of_the_rules_allows_when_its_pause_is_over(self, stuck):
+        Order.objects.update(allow_split=True)
+        assert self.sweep() == 0
+        assert self.sweep(FillPause.objects.get().until) == 8
+        assert not FillPause.objects.exists()

@@ -69,11 +69,16 @@ def test_a_shipment_from_where_it_does_not_lie_is_refused_and_nothing_leaves(api
 def test_a_tracking_number_is_booked_once(api, retailer, shop):
     client = api(retailer)
     order = confirmed(client)
-    client.post("/shipments", leaving(order, 5))
+    first = client.post("/shipments", leaving(order, 5)).json()["shipmentId"]
     before = book()
     answer = client.post("/shipments", leaving(order, 2))
-    assert (answer.status_code, answer.json()["code"]) == (409, "tracking_taken")
+    assert (answer.status_code, answer.json()["code"], answer.json()["shipmentId"]) == (409, "tracking_taken", first)
     assert book() == before
+    stranger = api(make.make_partner())
+    theirs = stranger.post("/orders", order_of(2)).json()
+    stranger.post(f"/orders/{theirs['orderId']}/confirm")
+    told = stranger.post("/shipments", leaving(theirs, 2)).json()
+    assert (told["code"], told["shipmentId"], first in told["detail"]) == ("tracking_taken", None, False)
 
 
 @pytest.mark.parametrize(

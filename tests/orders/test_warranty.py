@@ -17,7 +17,7 @@ from stock import proof
 from stock.models import Movement, Serial
 from stock.operations import movements
 from tests import make
-from tests.orders.steps import book, come_back, leaving, order_of, shipped
+from tests.orders.steps import book, come_back, keeper, leaving, order_of, shipped
 
 JANUARY, MARCH = date(2026, 1, 31), date(2026, 3, 31)
 TWO = [Sent(on=JANUARY, quantity=3, serials=("A",)), Sent(on=MARCH, quantity=2, serials=("B",))]
@@ -60,7 +60,7 @@ def test_the_clock_is_the_units_or_the_lines(per, on, more, clock):
 
 
 def inspect(client, path: str, **more):
-    return client.post(f"{path}/inspect", {"lines": [{"productId": "SAUCE", "disposition": "warrantyClaim"} | more]})
+    return keeper().post(f"{path}/inspect", {"lines": [{"productId": "SAUCE", "disposition": "warrantyClaim"} | more]})
 
 
 def aged(days: int) -> None:
@@ -73,7 +73,7 @@ def back(api, retailer, shop):
     Variant.objects.update(warranty_months=12, warranty_terms="Seal intact")
     client = api(retailer)
     path = f"/returns/{come_back(client, shipped(client), batchNumber='LATE').json()['returnId']}"
-    client.post(f"{path}/receive")
+    keeper().post(f"{path}/receive")
     return client, path
 
 
@@ -139,7 +139,7 @@ def test_a_replacement_goes_on_with_the_clock_of_what_it_replaced(back):
     replacement = client.get(f"/orders/{line['replacementOrderId']}").json()
     client.post("/shipments", leaving(replacement, 2, tracking="1Z2"))
     again = f"/returns/{come_back(client, replacement, 1).json()['returnId']}"
-    client.post(f"{again}/receive")
+    keeper().post(f"{again}/receive")
     first = WarrantyClaim.objects.get()
     WarrantyClaim.objects.update(starts_on=first.starts_on - timedelta(days=30))
     answer = inspect(client, again)
@@ -198,12 +198,12 @@ def test_of_two_units_of_a_line_each_has_the_clock_of_the_day_it_left(api, retai
     Shipment.objects.filter(tracking_number="A").update(shipped_at=timezone.now() - timedelta(days=300))
     both = [{"productId": "CAMERA", "quantity": 1, "reason": "dead", "serialNumber": number} for number in ("A", "B")]
     path = f"/returns/{client.post('/returns', {'orderId': order['orderId'], 'lines': both}).json()['returnId']}"
-    client.post(f"{path}/receive")
+    keeper().post(f"{path}/receive")
     claimed = {"productId": "CAMERA", "disposition": "warrantyClaim"}
     scrapped = {"productId": "CAMERA", "disposition": "scrap"}
-    wrong = client.post(f"{path}/inspect", {"lines": [claimed | {"serialNumber": "A"}, scrapped]})
+    wrong = keeper().post(f"{path}/inspect", {"lines": [claimed | {"serialNumber": "A"}, scrapped]})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "warranty_over")
-    right = client.post(f"{path}/inspect", {"lines": [claimed | {"serialNumber": "B"}, scrapped]})
+    right = keeper().post(f"{path}/inspect", {"lines": [claimed | {"serialNumber": "B"}, scrapped]})
     assert right.status_code == 200, right.json()
     assert WarrantyClaim.objects.get().line.serial_number == "B"
     assert Serial.objects.get(number="B").level.condition == "warranty"

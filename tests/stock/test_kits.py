@@ -15,6 +15,7 @@ from stock import proof
 from stock.ledger import KitNeverStocked
 from stock.models import Level, Movement, Reservation
 from tests import make
+from tests.orders.steps import keeper
 from tests.races.crowd import all_at_once
 
 SHIP_TO = {"name": "x", "country": "US", "postalCode": "1"}
@@ -229,7 +230,7 @@ def come_back(client, order: dict, quantity: int) -> str:
     lines = [{"productId": "BOX", "quantity": quantity, "reason": "not wanted"}]
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": lines})
     path = f"/returns/{returned.json()['returnId']}"
-    assert client.post(f"{path}/receive", {"warehouseLocation": "W1"}).status_code == 200
+    assert keeper().post(f"{path}/receive", {"warehouseLocation": "W1"}).status_code == 200
     return path
 
 
@@ -250,7 +251,7 @@ def test_a_kit_comes_back_as_its_components(api, retailer, shop, disposition, pl
     path = come_back(client, shipped(client), 2)
     assert (book()["SAUCE@W1/quarantine"], book()["SPOON@W1/quarantine"]) == ((4, 0), (2, 0))
     verdict = {"lines": [{"productId": "BOX", "disposition": disposition}]}
-    inspected = client.post(f"{path}/inspect", verdict)
+    inspected = keeper().post(f"{path}/inspect", verdict)
     assert (inspected.status_code, inspected.json()["lines"][0]["disposition"]) == (200, disposition)
     on_the_shelf = {"": 8, None: 4}.get(place, 4)
     assert book()["SAUCE@W1"] == (on_the_shelf, 0)
@@ -265,7 +266,7 @@ def test_kits_judged_differently_go_to_different_places(api, retailer, shop):
     verdicts = [
         {"productId": "BOX", "quantity": 1, "disposition": "scrap"}, {"productId": "BOX", "disposition": "restock"},
     ]  # fmt: skip
-    assert client.post(f"{path}/inspect", {"lines": verdicts}).status_code == 200
+    assert keeper().post(f"{path}/inspect", {"lines": verdicts}).status_code == 200
     assert (book()["SAUCE@W1"], book()["SPOON@W1"]) == ((8, 0), (2, 0))
     assert (book()["SAUCE@W1/quarantine"], book()["SPOON@W1/quarantine"]) == ((0, 0), (0, 0))
 
@@ -286,7 +287,7 @@ def test_of_a_component_tracked_by_batch_only_the_one_batch_that_left_is_restock
     client = api(retailer)
     path = come_back(client, shipped(client), 1)
     before = book()
-    answer = client.post(f"{path}/inspect", {"lines": [{"productId": "BOX", "disposition": "restock"}]})
+    answer = keeper().post(f"{path}/inspect", {"lines": [{"productId": "BOX", "disposition": "restock"}]})
     assert answer.status_code == status
     if status == 409:
         assert (answer.json()["code"], answer.json()["productId"], book()) == ("cannot_restock", "HONEY", before)

@@ -12,6 +12,7 @@ from stock.models import Level, Movement, Serial, Warehouse
 from stock.operations import movements
 from stock.serials import SerialTaken
 from tests import make
+from tests.orders.steps import keeper
 from tests.races.crowd import all_at_once
 
 SHIP_TO = {"name": "x", "country": "US", "postalCode": "1"}
@@ -120,10 +121,10 @@ def test_the_units_named_are_the_units_that_leave_and_come_back(api, retailer, s
     coming = [{"productId": "DRILL", "quantity": 1, "reason": "loud", "serialNumber": "C"}]
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
     path = f"/returns/{returned['returnId']}"
-    assert client.post(f"{path}/receive").status_code == 200
+    assert keeper().post(f"{path}/receive").status_code == 200
     assert lying() == {"quarantine": ["C"], "sellable": ["B"]}
     verdict = {"lines": [{"productId": "DRILL", "disposition": "restock"}]}
-    assert client.post(f"{path}/inspect", verdict).status_code == 200
+    assert keeper().post(f"{path}/inspect", verdict).status_code == 200
     assert lying() == {"sellable": ["B", "C"]}
     assert proof.prove_ledger().differences == []
 
@@ -147,7 +148,7 @@ def test_a_return_that_does_not_name_its_unit_waits_until_it_does(api, retailer,
     coming = [{"productId": "DRILL", "quantity": 1, "reason": "loud"}]
     returned = client.post("/returns", {"orderId": order["orderId"], "lines": coming}).json()
     before = state()
-    answer = client.post(f"/returns/{returned['returnId']}/receive")
+    answer = keeper().post(f"/returns/{returned['returnId']}/receive")
     assert (answer.status_code, answer.json()["code"]) == (409, "serials_needed")
     assert state() == before
 
@@ -356,11 +357,11 @@ def test_a_kit_comes_back_with_the_units_it_left_with(api, retailer, tools, name
     returned = client.post("/returns", {"orderId": order, "lines": coming})
     assert returned.status_code == 201
     path = f"/returns/{returned.json()['returnId']}"
-    assert client.post(f"{path}/receive").status_code == 200
+    assert keeper().post(f"{path}/receive").status_code == 200
     assert lying() == {"quarantine": ["B", "C", "T"], "sellable": ["A", "A", "S"]}
     assert Serial.objects.count() == 6, "no unit is made up"
     verdict = {"lines": [{"productId": "SET", "disposition": "damaged"}]}
-    assert client.post(f"{path}/inspect", verdict).status_code == 200
+    assert keeper().post(f"{path}/inspect", verdict).status_code == 200
     assert lying() == {"damaged": ["B", "C", "T"], "sellable": ["A", "A", "S"]}
     assert proof.prove_ledger().differences == []
 
