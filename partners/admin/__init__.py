@@ -381,15 +381,6 @@ class PartnerAdmin(TracedAdmin):
         return back_to(request, reverse("admin:partners_partner_change", args=[partner.pk]))
 
 
-@admin.register(Application)
-class ApplicationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "partner", "client_id", "created")
-    list_select_related = ("partner",)
-    search_fields = ("name__holds", "client_id", "partner__code__holds")
-    search_help_text = "Name, client id or partner code"
-    fields = ("name", "partner", "client_id", "scopes", "created", "updated")
-
-
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "position", "subject_version", "actor", "occurred_at")
@@ -410,3 +401,9 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 @admin.register(Feed)
 class FeedAdmin(ReadOnlyAdmin):
     list_display = ("epoch", "head")
+
+
+# What stands on the kinds of page above.
+from partners.admin import attempts, credentials  # noqa: E402
+
+__all__ = ["attempts", "credentials"]
