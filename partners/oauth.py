@@ -51,7 +51,7 @@ def client_of(authorization: str, client_id: str = "", client_secret: str = "") 
     if "\x00" in client_id:
         client_id = ""
     found = Application.objects.select_related("partner").filter(client_id=client_id, partner__isnull=False).first()
-    return found if credentials.matching_secret(found, client_secret, at=timezone.now()) else None
+    return found if credentials.matching_secret(application=found, secret=client_secret, at=timezone.now()) else None
 
 
 def read_basic(authorization: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import oauth2_provider.admin  # noqa: F401  registers first what is unregistered below
 import psycopg.errors as pg
 from django import forms
 from django.contrib import admin, messages

@@ -1,4 +1,4 @@
-"""/credentials and /apiKeys: an application looks after its own secret and keys."""
+"""/credentials and /apiKeys: a partner looks after its own secret and keys."""
 
 from __future__ import annotations
 
@@ -59,6 +59,9 @@ class RotatedSerializer(serializers.Serializer[Any]):
 
 class ApiKeySerializer(serializers.Serializer[ApiKey]):
     keyId = serializers.CharField(source="prefix", read_only=True, help_text="The first part of the key; not secret.")
+    clientId = serializers.CharField(
+        source="application.client_id", read_only=True, help_text="The application it acts as: the one that made it."
+    )
     name = Text(max_length=100, help_text="What it is for, like the system that holds it.")
     scopes = serializers.ListField(
         child=Text(max_length=40),
@@ -129,11 +132,11 @@ class ApiKeys(Door):
     keyset = "-id"
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return ApiKey.objects.for_partner(self.partner).filter(application=self.caller.application)
+        return ApiKey.objects.for_partner(self.partner).select_related("application")
 
     @extend_schema(operation_id="listApiKeys")
     def get(self, request: Request) -> Response:
-        """The API keys of the calling application, revoked ones too, the newest first."""
+        """The API keys of the partner, of all its applications and revoked ones too, the newest first."""
         return self.listed(self.get_queryset())
 
     @extend_schema(operation_id="createApiKey", responses={201: NewApiKeySerializer})
@@ -163,7 +166,7 @@ class OneApiKey(ApiKeys):
 
     @extend_schema(operation_id="getApiKey")
     def get(self, request: Request, key_id: str) -> Response:  # type: ignore[override]
-        """One key of the calling application, without its secret part."""
+        """One key of the partner, without its secret part."""
         return Response(self.get_serializer(get_object_or_404(self.get_queryset(), prefix=key_id)).data)
 
 

@@ -60,7 +60,7 @@ def rotate_secret(
     if not 0 <= overlap_seconds <= OVERLAP_SECONDS_MAX:
         raise InvalidInput.at("overlapSeconds", f"From 0 to {OVERLAP_SECONDS_MAX} seconds (7 days).")
     locked = Application.objects.select_for_update(no_key=True, of=("self",)).get(pk=application.pk)
-    staying = locked.client_secret if shown is None else matching_secret(locked, shown, at=at)
+    staying = locked.client_secret if shown is None else matching_secret(application=locked, secret=shown, at=at)
     if staying is None:
         raise WrongSecret("Show the client secret that this application gets its tokens with.")
     secret = generate_client_secret()
@@ -75,7 +75,7 @@ def rotate_secret(
     return Rotated(application=locked, client_secret=secret, earlier_until=locked.retiring_until)
 
 
-def matching_secret(application: Application | None, secret: str, *, at: datetime) -> str | None:
+def matching_secret(*, application: Application | None, secret: str, at: datetime) -> str | None:
     """The kept hash `secret` fits, among those that are good. Always compares twice, also for nobody.
 
     So a wrong secret takes as long as a right one, and an application that is not there as long as one that is.
