@@ -29,9 +29,11 @@ class Token(TokenView):
     """POST /oauth/token, the client-credentials grant. Answers and errors of RFC 6749, never kept by anybody between."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.POST.get("grant_type", "client_credentials") != "client_credentials":
-            note(request, Kind.TOKEN, "unsupported_grant_type", named_client(request))
-            return refuse(400, "unsupported_grant_type", "Only client_credentials is spoken here.")
+        # The library's other grants are none of ours, and fail on what is missing from them.
+        if (grant := request.POST.get("grant_type", "")) != "client_credentials":
+            error = "unsupported_grant_type" if grant else "invalid_request"
+            note(request, Kind.TOKEN, error, named_client(request))
+            return refuse(400, error, "Send grant_type=client_credentials; no other grant is spoken here.")
         if refused := hindrance(request):
             return refused
         response: HttpResponse = super().post(request, *args, **kwargs)
