@@ -51,6 +51,7 @@ def development_secret() -> str:
 DEBUG = env.bool("DJANGO_DEBUG", False)
 SECRET_KEY = required("SECRET_KEY", "", why="Make one: python -c 'import secrets; print(secrets.token_urlsafe(64))'")
 SECRET_KEY = SECRET_KEY or development_secret()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 hosts = required("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver", why="Name the host names people use.")
 ALLOWED_HOSTS = [host.strip() for host in hosts.split(",") if host.strip()]
 if PRODUCTION:
