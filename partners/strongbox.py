@@ -23,7 +23,7 @@ def close(secret: str, *, purpose: str) -> bytes:
     return _box(purpose).encrypt(secret.encode())
 
 
-def open_again(closed: bytes, *, purpose: str) -> str:
+def open_again(closed: bytes | memoryview[int], *, purpose: str) -> str:
     try:
         return _box(purpose).decrypt(bytes(closed)).decode()
     except InvalidToken as error:

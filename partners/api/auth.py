@@ -148,7 +148,7 @@ def _caller_by_key(credential: str, address: str, at: datetime) -> Caller:
 
 
 def _check_application(application: Application, address: str) -> None:
-    if not application.partner.is_active:
+    if application.partner is None or not application.partner.is_active:
         raise PartnerSuspended("Ask the operator of this site; nothing can be read or written meanwhile.")
     _check_address(address, application.allowed_networks)
 
@@ -192,7 +192,7 @@ def shown_credential(request: Request) -> str | None:
     return key.strip() if key.strip().startswith(api_keys.MARK) else api_keys.MARK
 
 
-def note_refusal(request: Request, credential: str, address: str, refusal: Exception) -> None:
+def note_refusal(request: Request, credential: str, address: str, refusal: InvalidToken | Problem) -> None:
     """For auditors; the credential itself is never written down."""
     is_key = credential.startswith(api_keys.MARK)
     attempts.record(

@@ -50,7 +50,7 @@ def hindrance(request: HttpRequest) -> HttpResponse | None:
     client = shown_client(request)
     if client is None:
         return None
-    if not client.partner.is_active:
+    if not is_active(client):
         note(request, Kind.TOKEN, "partner_suspended", client)
         return refuse(400, "unauthorized_client", "This partner is suspended; ask the operator of this site.")
     if not addresses.is_allowed(address := addresses.client_address(request), client.allowed_networks):
@@ -69,7 +69,7 @@ class ClientDoor(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         client = shown_client(request)
-        if client is None or not client.partner.is_active:
+        if client is None or not is_active(client):
             note(request, Kind.CLIENT, "invalid_client", named_client(request))
             return refuse(401, "invalid_client", "Show client id and secret by HTTP Basic.")
         if not addresses.is_allowed(addresses.client_address(request), client.allowed_networks):
@@ -118,6 +118,10 @@ class Revocation(ClientDoor):
     def answer(self, client: Application, credential: str) -> HttpResponse:
         credentials.revoke(application=client, credential=credential, at=timezone.now())
         return HttpResponse(headers=NO_STORE)
+
+
+def is_active(client: Application) -> bool:
+    return client.partner is not None and client.partner.is_active
 
 
 def server_metadata(request: HttpRequest) -> HttpResponse:

@@ -59,7 +59,7 @@ def rotate_secret(
     """
     if not 0 <= overlap_seconds <= OVERLAP_SECONDS_MAX:
         raise InvalidInput.at("overlapSeconds", f"From 0 to {OVERLAP_SECONDS_MAX} seconds (7 days).")
-    locked = Application.objects.select_for_update(no_key=True, of=("self",)).get(pk=application.pk)
+    locked: Application = Application.objects.select_for_update(no_key=True, of=("self",)).get(pk=application.pk)
     staying = locked.client_secret if shown is None else matching_secret(application=locked, secret=shown, at=at)
     if staying is None:
         raise WrongSecret("Show the client secret that this application gets its tokens with.")
@@ -70,7 +70,7 @@ def rotate_secret(
     until = min(until, locked.retiring_until) if was_retiring and locked.retiring_until else until
     locked.client_secret = make_password(secret, hasher=HASHER)
     locked.retiring_secret, locked.retiring_until = (staying, until) if overlap_seconds else ("", None)
-    locked._change_reason = f"secret rotated by {actor.label}"  # type: ignore[attr-defined]  # read by the history
+    locked._change_reason = f"secret rotated by {actor.label}"
     locked.save()
     return Rotated(application=locked, client_secret=secret, earlier_until=locked.retiring_until)
 
@@ -96,10 +96,10 @@ def allow_addresses(*, application: Application, networks: list[str], actor: Act
     saying the same again writes nothing.
     """
     found = checked_networks(networks)
-    locked = Application.objects.select_for_update(no_key=True, of=("self",)).get(pk=application.pk)
+    locked: Application = Application.objects.select_for_update(no_key=True, of=("self",)).get(pk=application.pk)
     if locked.allowed_networks != found:
         locked.allowed_networks = found
-        locked._change_reason = f"addresses allowed by {actor.label}"  # type: ignore[attr-defined]
+        locked._change_reason = f"addresses allowed by {actor.label}"
         locked.save()
     return locked
 
