@@ -11,7 +11,7 @@ from partners.models import AuthenticationAttempt
 
 @admin.register(AuthenticationAttempt)
 class AuthenticationAttemptAdmin(ReadOnlyAdmin):
-    list_display = ("at", "kind", "result", "who", "address", "count")
+    list_display = ("last_at", "kind", "result", "who", "address", "count")
     list_filter = ("succeeded", "kind", "outcome")
     search_fields = ("address__exact", "request_id__exact")
     search_help_text = "A whole address, or the id of a request"

@@ -83,6 +83,8 @@ class ApiKeyForm(BaseDialogForm):
 
 @admin.register(Application)
 class ApplicationAdmin(DocumentAdmin):
+    # The OAuth library's own page of an application is not served here.
+    view_on_site = False
     list_display = ("name", "partner", "client_id", "created")
     list_select_related = ("partner",)
     search_fields = ("name__holds", "client_id", "partner__code__holds")

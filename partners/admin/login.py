@@ -187,6 +187,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
         "must": is_demanded(user),
     }
     if factor is None:
+        form.fields["code"].help_text = "Six digits, new ones each half minute."
         secret = second_factor.begin(user=user)
         text = totp.address(secret, issuer=ISSUER, account=user.get_username())
         context["secret"] = " ".join(secret[place : place + 4] for place in range(0, len(secret), 4))
