@@ -25,6 +25,10 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
     "index attributes": {"task": "catalog.tasks.index_attributes", "schedule": crontab(minute="22")},
     "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
+    "forget authentication attempts": {
+        "task": "partners.tasks.forget_authentication_attempts",
+        "schedule": crontab(minute="43"),
+    },
     "forget import rows": {"task": "catalog.tasks.forget_import_rows", "schedule": crontab(minute="11")},
     "fill backorders": {"task": "orders.tasks.fill_backorders", "schedule": 30.0},
     "forget unclaimed promises": {"task": "orders.tasks.forget_unclaimed_promises", "schedule": crontab(minute="53")},

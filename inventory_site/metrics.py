@@ -1,21 +1,20 @@
 """GET /metrics: read from the floors' own queries when asked; no operation counts for telemetry."""
 
-import ipaddress
-
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from partners import queries
+from partners import addresses, queries
 
 
 def show(request: HttpRequest) -> HttpResponse:
     """For the machine itself, or for whoever sends METRICS_TOKEN as a bearer token; a 404 to others."""
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     is_known = bool(settings.METRICS_TOKEN) and constant_time_compare(token, settings.METRICS_TOKEN)
-    if not is_known and not ipaddress.ip_address(request.META["REMOTE_ADDR"]).is_loopback:
+    came_from = addresses.read(addresses.client_address(request))
+    if not is_known and not (came_from and came_from.is_loopback):
         raise Http404
     registry = CollectorRegistry()
     waiting, oldest_seconds = queries.outbox_waiting(at=timezone.now())

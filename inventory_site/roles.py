@@ -63,6 +63,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
 # What goes beyond adding and changing.
 MORE: dict[str, tuple[str, ...]] = {"Merchandising": ("accept_over_delivery",)}
 APPS = ("partners", "catalog", "stock", "orders")
+# What auditors and superusers alone may look at: who tried to come in, and as whom.
+FOR_AUDITORS = ("view_authenticationattempt",)
 
 
 def ensure_roles() -> None:
@@ -70,6 +72,8 @@ def ensure_roles() -> None:
     for role, models in CHANGES.items():
         group, _ = Group.objects.get_or_create(name=role)
         wanted = Permission.objects.filter(content_type__app_label__in=APPS, codename__startswith="view_")
+        if role != "Auditor":
+            wanted = wanted.exclude(codename__in=FOR_AUDITORS)
         changing = Permission.objects.filter(
             content_type__app_label__in=APPS,
             codename__in=[*(f"{verb}_{model}" for verb in ("add", "change") for model in models), *MORE.get(role, ())],

@@ -51,6 +51,7 @@ def development_secret() -> str:
 DEBUG = env.bool("DJANGO_DEBUG", False)
 SECRET_KEY = required("SECRET_KEY", "", why="Make one: python -c 'import secrets; print(secrets.token_urlsafe(64))'")
 SECRET_KEY = SECRET_KEY or development_secret()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 hosts = required("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver", why="Name the host names people use.")
 ALLOWED_HOSTS = [host.strip() for host in hosts.split(",") if host.strip()]
 if PRODUCTION:
@@ -122,6 +123,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "partners.middleware.ActorMiddleware",
+    "partners.middleware.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "inventory_site.urls"
@@ -197,14 +199,26 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-if MODE == "test":
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# The first is for passwords of people, the last for secrets we make ourselves.
+PASSWORD_HASHERS = [
+    f"django.contrib.auth.hashers.{'MD5' if MODE == 'test' else 'PBKDF2'}PasswordHasher",
+    "partners.hashers.RandomSecretHasher",
+]
+# Who of the staff must have a second factor: `optional` (whoever wants one), `superusers`, or `required` (everybody).
+STAFF_TOTP = env.str("STAFF_TOTP", "superusers" if PRODUCTION else "optional")
+if STAFF_TOTP not in {"optional", "superusers", "required"}:
+    raise ImproperlyConfigured(f"STAFF_TOTP is {STAFF_TOTP!r}; it can be optional, superusers or required.")
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "partners.addresses.client_address"
+# Who is locked out is not written down again at each try: that would lengthen the lock, and fill the disk.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# Auditors have AuthenticationAttempt, which is bounded.
+AXES_DISABLE_ACCESS_LOG = True
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -227,6 +241,8 @@ OAUTH2_PROVIDER_APPLICATION_MODEL = "partners.Application"
 OAUTH2_PROVIDER = {
     "SCOPES_BACKEND_CLASS": "partners.oauth.ApplicationScopes",
     "SCOPES": scopes.TEXTS,
+    "OAUTH2_VALIDATOR_CLASS": "partners.oauth.Validator",
+    "CLIENT_SECRET_HASHER": "random_sha256",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3_600,
     **{
         f"COMPLIANT_BCP_RFC9700_{practice}": True
@@ -268,6 +284,13 @@ SPECTACULAR_SETTINGS = {
 }
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+# How many proxies stand before us, each adding to the header the address it was called from; 0: the headers are
+# anybody's, and the connection alone says who calls.
+TRUSTED_PROXY_HOPS = env.int("TRUSTED_PROXY_HOPS", 0)
+TRUSTED_PROXY_HEADER = env.str("TRUSTED_PROXY_HEADER", "X-Forwarded-For")
+if not 0 <= TRUSTED_PROXY_HOPS <= 10:
+    raise ImproperlyConfigured("TRUSTED_PROXY_HOPS is not from 0 to 10; count the proxies between callers and us.")
+AUTHENTICATION_ATTEMPTS_KEPT_DAYS = env.int("AUTHENTICATION_ATTEMPTS_KEPT_DAYS", 365)
 
 # -- What is written down ------------------------------------------------------------------
 LOGGING = {
@@ -326,6 +349,12 @@ UNFOLD = {
         }
     ],
     "DASHBOARD_CALLBACK": "inventory_site.dashboard.show",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+            {"title": "Second factor", "link": reverse_lazy("staff_second_factor")},
+        ]
+    },
     "COMMAND": {"search_callback": "inventory_site.palette.find"},
     "BORDER_RADIUS": "6px",
     # Petrol; white on 600 and 600 on white both pass WCAG AA (5.5:1).
@@ -416,12 +445,14 @@ UNFOLD = {
                 ("Partners", "handshake", "partners_partner"),
                 ("Owners' grants", "key_visualizer", "stock_ownergrant"),
                 ("Applications", "key", "partners_application"),
+                ("API keys", "vpn_key", "partners_apikey"),
             ),
             menu(
                 "Audit",
                 ("Ledger", "menu_book", "stock_movement"),
                 ("Events", "bolt", "partners_outboxevent"),
                 ("Idempotency keys", "fingerprint", "partners_idempotencykey"),
+                ("Authentication", "passkey", "partners_authenticationattempt"),
             ),
             menu("People", ("Users", "person", "auth_user"), ("Roles", "group", "auth_group")),
         ],

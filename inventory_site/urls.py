@@ -4,15 +4,23 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
-from oauth2_provider.views import TokenView
 
 from inventory_site import health, metrics
-from partners.api import errors
+from partners.admin import login
+from partners.api import errors, tokens
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    # Before the admin's own, which would let in by a password alone.
+    path("admin/login/", login.Password.as_view(), name="staff_login"),
+    path("admin/login/code", login.Code.as_view(), name="staff_login_code"),
+    path("admin/second-factor", login.second_factor_page, name="staff_second_factor"),
     path("admin/", admin.site.urls),
-    path("oauth/token", TokenView.as_view(), name="token"),
+    path("oauth/token", tokens.Token.as_view(), name="token"),
+    path("oauth/introspect", tokens.Introspection.as_view(), name="introspect"),
+    path("oauth/revoke", tokens.Revocation.as_view(), name="revoke"),
+    path(".well-known/oauth-authorization-server", tokens.server_metadata),
+    path(".well-known/oauth-protected-resource", tokens.resource_metadata),
     path("api/v1/", include("partners.api.urls")),
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("stock.api.urls")),

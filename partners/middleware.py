@@ -7,12 +7,14 @@ import re
 import uuid
 from collections.abc import Callable
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import get_resolver
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import get_resolver, reverse
 
 from partners import actors
 
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+# In the session of staff who must have a second factor and have none yet.
+MUST_ENROL = "must_enrol"
 Next = Callable[[HttpRequest], HttpResponse]
 
 
@@ -49,6 +51,20 @@ class ActorMiddleware:
             return self.get_response(request)
         with actors.acting(actors.staff(user.pk, user.get_username())):
             return self.get_response(request)
+
+
+class SecondFactorMiddleware:
+    """Staff who must have a second factor and have none find the page that makes one, and the way out."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated and request.session.get(MUST_ENROL):
+            page = reverse("staff_second_factor")
+            if request.path not in {page, reverse("admin:logout"), reverse("admin:jsi18n")}:
+                return HttpResponseRedirect(page)
+        return self.get_response(request)
 
 
 class RequestIdFilter(logging.Filter):

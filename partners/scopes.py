@@ -25,11 +25,13 @@ TEXTS: dict[str, str] = {
     "partners:read": "Read suppliers and retail partners",
     "partners:write": "Create and revise suppliers and retail partners",
     "audit:read": "Read histories and audit trails",
+    "credentials:read": "Read the own application and its API keys",
+    "credentials:write": "Change the own secret, make and revoke own API keys",
 }
 
 _BUYER = (
     "catalog:read inventory:read reservations:read reservations:write orders:read orders:write shipments:read "
-    "returns:read returns:write events:read webhooks:read webhooks:write partners:read"
+    "returns:read returns:write events:read webhooks:read webhooks:write partners:read credentials:read credentials:write"
 ).split()
 
 # Every scope a partner of this kind may have when nobody says otherwise.
@@ -37,14 +39,14 @@ OF_KIND: dict[str, list[str]] = {
     "supplier": (
         "catalog:read catalog:write inventory:read inventory:write orders:read shipments:read shipments:write "
         "returns:read purchasing:read purchasing:write imports:read imports:write events:read webhooks:read "
-        "webhooks:write partners:read"
+        "webhooks:write partners:read credentials:read credentials:write"
     ).split(),
     "retailer": _BUYER,
     "marketplace": _BUYER,
     "logistics": (
         "catalog:read inventory:read inventory:write orders:read shipments:read shipments:write returns:read "
         "returns:write purchasing:read purchasing:write imports:read imports:write events:read webhooks:read "
-        "webhooks:write partners:read"
+        "webhooks:write partners:read credentials:read credentials:write"
     ).split(),
     "channel": list(TEXTS),
 }

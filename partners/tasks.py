@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
+from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
 from partners import idempotency
 from partners.models import IdempotencyKey
-from partners.operations import feed
+from partners.operations import attempts, feed
 
 log = logging.getLogger(__name__)
 
@@ -61,3 +62,13 @@ def purge_idempotency_keys() -> int:
 @shared_task
 def clear_expired_tokens() -> None:
     call_command("cleartokens")
+
+
+@shared_task
+def forget_authentication_attempts() -> int:
+    """Until none is older than promised, nor more than may be kept."""
+    total = 0
+    before = timezone.now() - timedelta(days=settings.AUTHENTICATION_ATTEMPTS_KEPT_DAYS)
+    while forgotten := attempts.forget_old(before=before):
+        total += forgotten
+    return total

@@ -74,7 +74,8 @@ def answer_problem(exception: Exception, context: dict[str, Any]) -> Response | 
             if value := getattr(exception, attribute, None):
                 response[header] = str(value)
     if problem.status == 401 and problem.code == "invalid_token":
-        response["WWW-Authenticate"] = 'Bearer realm="backstock", error="invalid_token"'
+        offered = str(getattr(exception, "auth_header", 'Bearer realm="backstock"'))
+        response["WWW-Authenticate"] = f'{offered}, error="invalid_token"'
     if problem.code == "insufficient_scope":
         scope = problem.data["requiredScope"]
         response["WWW-Authenticate"] = f'Bearer realm="backstock", error="insufficient_scope", scope="{scope}"'

@@ -58,7 +58,7 @@ class ProblemSchema(AutoSchema):
             operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
-            operation["security"] = [{"oauth2": [scope]}]
+            operation["security"] = [{"oauth2": [scope]}, {"apiKey": []}]
         return operation
 
 

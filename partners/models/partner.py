@@ -113,9 +113,28 @@ class Application(AbstractApplication):
 
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="applications", null=True)
     scopes = ArrayField(models.CharField(max_length=40), default=list)
+    retiring_secret = models.CharField(max_length=255, blank=True, editable=False)
+    retiring_until = models.DateTimeField(
+        "earlier secret good until",
+        null=True,
+        editable=False,
+        help_text="After a rotation both secrets are good so long.",
+    )
+    allowed_networks = ArrayField(
+        models.CharField(max_length=43), default=list, blank=True, help_text="Networks in CIDR; none: from anywhere."
+    )
+
+    history = HistoricalRecords(bases=[Traced], excluded_fields=["client_secret", "retiring_secret"])
 
     class Meta(AbstractApplication.Meta):
         swappable = "OAUTH2_PROVIDER_APPLICATION_MODEL"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(retiring_secret="", retiring_until__isnull=True)
+                | (~Q(retiring_secret="") & Q(retiring_until__isnull=False)),
+                name="application_retiring_secret_has_an_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.name or self.client_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
+import oauth2_provider.admin  # noqa: F401  registers first what is unregistered below
 import psycopg.errors as pg
 from django import forms
 from django.contrib import admin, messages
@@ -394,15 +395,6 @@ class PartnerAdmin(TracedAdmin):
         return back_to(request, reverse("admin:partners_partner_change", args=[partner.pk]))
 
 
-@admin.register(Application)
-class ApplicationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "partner", "client_id", "created")
-    list_select_related = ("partner",)
-    search_fields = ("name__holds", "client_id", "partner__code__holds")
-    search_help_text = "Name, client id or partner code"
-    fields = ("name", "partner", "client_id", "scopes", "created", "updated")
-
-
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "position", "subject_version", "actor", "occurred_at")
@@ -423,3 +415,9 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 @admin.register(Feed)
 class FeedAdmin(ReadOnlyAdmin):
     list_display = ("epoch", "head")
+
+
+# What stands on the kinds of page above.
+from partners.admin import attempts, credentials  # noqa: E402
+
+__all__ = ["attempts", "credentials"]
