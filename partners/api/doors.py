@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -21,6 +22,7 @@ from partners.actors import Actor
 from partners.api import errors
 from partners.api.auth import Caller
 from partners.api.pagination import BadPage, KeysetPagination
+from partners.api.schema import query_names
 from partners.models import IdempotencyKey, Partner
 from partners.problems import Problem
 
@@ -68,6 +70,7 @@ class Door(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
+        check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.filterset_class is None:
@@ -89,6 +92,18 @@ class Door(GenericAPIView[Any]):
         serializer = serializer_class(data=body, **kwargs)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
+
+
+def check_query(request: Request, known: frozenset[str]) -> None:
+    """A filter that is mistyped must not list everything. Raises BadPage (data: parameter, known)."""
+    for name, values in request.query_params.lists():
+        is_one_of_many = any(one.endswith("<name>") and name.startswith(one[: -len("<name>")]) for one in known)
+        if name not in known and not is_one_of_many:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "see `known`." if known else "nothing can be asked here."
+            raise BadPage(f"{name[:80]!r} is not known here; {hint}", parameter=name[:80], known=sorted(known))
+        if len(values) > 1:
+            raise BadPage(f"{name[:80]}: it is there {len(values)} times; send it once.", parameter=name[:80])
 
 
 Method = Callable[..., Response]
