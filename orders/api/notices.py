@@ -22,8 +22,7 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import ExpirationDate, Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
-from stock.api.inventory import LeftToTheHouse
+from partners.problems import InvalidInput, LeftToTheHouse
 from stock.models import Warehouse
 
 LINES_MAX = 500

@@ -18,7 +18,7 @@ from orders.operations import claiming
 from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.models import Partner
-from stock.api.inventory import LeftToTheHouse
+from partners.problems import LeftToTheHouse
 
 
 class SettleFields(serializers.Serializer[Any]):

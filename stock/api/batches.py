@@ -17,8 +17,8 @@ from rest_framework.response import Response
 from partners.api.doors import Door, once
 from partners.api.fields import Text
 from partners.models import Partner
+from partners.problems import LeftToTheHouse
 from stock import queries, tracing
-from stock.api.inventory import LeftToTheHouse
 from stock.models import Batch, Recall
 from stock.operations import holds
 
