@@ -82,7 +82,7 @@ class Conflict(Problem):
 
 
 class IllegalStep(Problem):
-    """The document is not in a state from which this step can be taken. Data: status, allowedFrom."""
+    """The document is not in a state from which this step can be taken. Data: currentStatus, allowedFrom."""
 
     code = "illegal_step"
     title = "Not from this state"

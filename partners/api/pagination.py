@@ -53,7 +53,7 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["items", "nextCursor"],
             "properties": {
-                "items": {"type": "array", "items": schema},
+                "items": schema,
                 "nextCursor": {
                     "type": ["string", "null"],
                     "description": "Send it as `cursor` for the next page; null on the last page.",

@@ -170,7 +170,9 @@ def sscc(side: Side, number: int) -> str:
 
 def _order(side: Side, reference: str, quantity: int = 1, **more: Any) -> str:
     sent = {"externalReference": side.called(reference), "shipTo": SHIP_TO | {"name": side.called("Store")}}
-    return str(done(side.clients["retailer"].post("/orders", sent | {"lines": [side.line(quantity)]} | more))["orderId"])
+    return str(
+        done(side.clients["retailer"].post("/orders", sent | {"lines": [side.line(quantity)]} | more))["orderId"]
+    )
 
 
 def _confirmed(side: Side, reference: str, quantity: int) -> str:
