@@ -149,6 +149,7 @@ class NoticeDoor(Door):
     serializer_class = NoticeSerializer
     required_scopes: ClassVar = {"GET": "purchasing:read", "POST": "purchasing:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Notices with their packages and lines. Four queries."""
@@ -157,7 +158,10 @@ class NoticeDoor(Door):
         return rows.prefetch_related("packages__parent", Prefetch("lines", lines))
 
     def find(self, number: str) -> AdvanceShipNotice:
-        return get_object_or_404(AdvanceShipNotice.objects.for_partner(self.partner), number=number)
+        notice: AdvanceShipNotice = get_object_or_404(
+            AdvanceShipNotice.objects.for_partner(self.partner), number=number
+        )
+        return self.seen(notice, AdvanceShipNotice.objects.filter(pk=notice.pk))
 
     def answer(self, notice: AdvanceShipNotice, status: int = 200) -> Response:
         row = self.shown().get(pk=notice.pk)

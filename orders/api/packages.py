@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders.api.shipments import LINES_MAX, LeavingLine, PackedLineSerializer, Sscc, leaving_of
-from orders.models import FulfilmentRequest, OrderLine, Package, PackageLine, Shipment
+from orders.models import FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment
 from orders.operations import packing
 from orders.operations.packing import Packed
 from orders.papers import labels, slips
@@ -149,11 +149,14 @@ class OnePackage(PackageDoor):
 
 
 class Unpack(PackageDoor):
+    are_steps_matched = True
+
     @extend_schema(operation_id="unpackPackage", request=None)
     @once
     def post(self, request: Request, number: str) -> Response:
         """Open it again before it leaves. Its contents may be packed anew; its SSCC is never used again."""
         package = get_object_or_404(Package.objects.for_partner(self.partner), number=number)
+        self.seen(package, Order.objects.filter(fulfilment_requests__packages=package.pk))
         return self.answer(packing.unpack(package=package, actor=self.actor, at=timezone.now()))
 
 

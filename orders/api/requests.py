@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from orders import routing
 from orders.api.shipments import LINES_MAX, LeavingLine, Sscc, find_line, leaving_of
-from orders.models import FulfilmentItem, FulfilmentRequest, OrderLine, Package, RoutingDecision, RoutingPolicy
+from orders.models import FulfilmentItem, FulfilmentRequest, Order, OrderLine, Package, RoutingDecision, RoutingPolicy
 from orders.operations import fulfilment, packing, requesting
 from partners.api import conditional
 from partners.api.doors import Door, once
@@ -139,6 +139,7 @@ class RequestDoor(Door):
     serializer_class = FulfilmentRequestSerializer
     required_scopes: ClassVar = {"GET": "orders:read", "POST": "shipments:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Requests with their items, of those what the caller may see. A constant few queries."""
@@ -148,7 +149,10 @@ class RequestDoor(Door):
         return rows.prefetch_related(Prefetch("items", items))
 
     def find(self, number: str) -> FulfilmentRequest:
-        return get_object_or_404(FulfilmentRequest.objects.for_partner(self.partner), number=number)
+        request: FulfilmentRequest = get_object_or_404(
+            FulfilmentRequest.objects.for_partner(self.partner), number=number
+        )
+        return self.seen(request, Order.objects.filter(pk=request.order_id))
 
     def answer(self, request: FulfilmentRequest) -> Response:
         row = self.shown().get(pk=request.pk)

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from partners import actors, idempotency
 from partners.actors import Actor
-from partners.api import errors
+from partners.api import conditional, errors
 from partners.api.auth import Caller
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.api.schema import query_names
@@ -49,6 +49,8 @@ class Door(GenericAPIView[Any]):
     keyset: ClassVar[str] = "id"
     pagination_class = KeysetPagination
     filterset_class: ClassVar[Any] = None
+    # Whether its steps (a POST to something that is there) may say by If-Match what they were decided on: see `seen`.
+    are_steps_matched: ClassVar[bool] = False
 
     @property
     def caller(self) -> Caller:
@@ -61,6 +63,14 @@ class Door(GenericAPIView[Any]):
     @property
     def actor(self) -> Actor:
         return self.caller.actor
+
+    def seen[Row](self, row: Row, *locks: Any) -> Row:
+        """The row; for a step that says by If-Match what it was decided on, locked and compared with that first.
+
+        `locks` are the rows the step will lock anyway, in its order. Raises PreconditionFailed.
+        """
+        conditional.check_seen(self.request, lambda: self.answer(row)["ETag"], *locks)  # type: ignore[attr-defined]
+        return row
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # The caller is known only once DRF has authenticated; history rows ask for it later.

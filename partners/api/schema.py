@@ -52,7 +52,20 @@ OF_READS = ("400", "401", "403", "404", "503")
 OF_WRITES = ("400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "503")
 
 
+SEEN = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of what this step was decided on. Where it has changed since, 412; not sent, nothing is asked.",
+)
+
+
 class ProblemSchema(AutoSchema):
+    def get_override_parameters(self) -> list[Any]:
+        is_step = self.method == "POST" and getattr(self.view, "are_steps_matched", False)
+        declared: list[Any] = super().get_override_parameters()
+        return [SEEN, *declared] if is_step and "{" in getattr(self, "path", "") else declared
+
     def _is_list_view(self, serializer: Any = None) -> bool:
         """A GET that is called list… and is paged; the library knows only views that inherit their lists from it."""
         is_paged = getattr(self.view, "pagination_class", None) is not None
