@@ -64,7 +64,7 @@ def check_seen(request: Request, tag: Callable[[], str], *locks: QuerySet[Any, A
     if request.method != "POST" or "If-Match" not in request.headers:
         return
     for rows in locks:
-        list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk"))
+        list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk").only("pk"))
     check_match(required_match(request), tag())
 
 

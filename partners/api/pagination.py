@@ -19,6 +19,8 @@ LIMIT_MAX = 200
 
 
 class BadPage(Problem):
+    """A parameter nobody knows (data: parameter, known), one sent twice (parameter), or one of no use (see detail)."""
+
     code = "invalid_parameter"
     title = "A query parameter cannot be used"
     status = 400

@@ -73,7 +73,7 @@ class ProblemSchema(AutoSchema):
 
     def get_filter_backends(self) -> list[Any]:
         """The filter set of a list; the doors apply it themselves."""
-        return [DjangoFilterBackend] if self._is_list_view() and self.view.filterset_class else []
+        return [DjangoFilterBackend] if self._is_list_view() and getattr(self.view, "filterset_class", None) else []
 
     def query_names(self) -> set[str]:
         """Every name that may stand in the query of this operation."""
@@ -81,7 +81,7 @@ class ProblemSchema(AutoSchema):
         names = {row.name for row in declared if row.location == OpenApiParameter.QUERY}
         if self._is_list_view():
             names |= {row["name"] for row in self._get_pagination_parameters()}
-            names |= set(getattr(self.view.filterset_class, "base_filters", ()))
+            names |= set(getattr(getattr(self.view, "filterset_class", None), "base_filters", ()))
         return names
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
