@@ -67,9 +67,26 @@ def read_key(header: str | None) -> str:
 
 
 def fingerprint(*, method: str, path: str, body: Any) -> str:
-    """SHA-256 over what was asked; the order of a body's keys and its white space do not count."""
-    canonical = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"))
+    """SHA-256 over what was asked. The order of keys, white space and the spelling of a number do not count.
+
+    1, 1.0 and 1e0 are one number of JSON (RFC 8785 writes them alike), and "1" is a text.
+    """
+    canonical = _dumped([method, path, body])
+    if ".0" in canonical or "e+" in canonical:  # only then can a whole number be spelled as a fraction
+        canonical = _dumped([method, path, _whole(body)])
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(inner) for name, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
 def claim(*, application_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:

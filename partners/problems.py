@@ -65,6 +65,15 @@ class NotFound(Problem):
     is_final = False
 
 
+class LeftToTheHouse(Problem):
+    """The caller may see it, but this step is for those who answer for it."""
+
+    code = "left_to_the_house"
+    title = "This step is not yours to take"
+    status = 403
+    is_final = False
+
+
 class Conflict(Problem):
     """Something else already stands where this should go."""
 
@@ -73,7 +82,7 @@ class Conflict(Problem):
 
 
 class IllegalStep(Problem):
-    """The document is not in a state from which this step can be taken. Data: status, allowedFrom."""
+    """The document is not in a state from which this step can be taken. Data: currentStatus, allowedFrom."""
 
     code = "illegal_step"
     title = "Not from this state"

@@ -7,12 +7,19 @@ from typing import Any
 
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
+from drf_spectacular.utils import OpenApiParameter
 
 from catalog import queries, schemas
 from catalog.schemas import Validator
 from partners.api.pagination import BadPage
 
 PREFIX = "attributes."
+ATTRIBUTES = OpenApiParameter(
+    f"{PREFIX}<name>",
+    str,
+    description="What an attribute must be, for up to 20 names: `attributes.spf=30`. With `productType` also"
+    " `attributes.<name>.min` and `.max`, of numbers.",
+)
 ASKED_MAX = 20
 TEXT_MAX = 500
 # In jsonb's order texts come before all numbers and booleans after them; no double is below -1e309. So each

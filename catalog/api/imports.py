@@ -92,8 +92,8 @@ class ReasonFields(serializers.Serializer[Any]):
 
 class ChangeFields(serializers.Serializer[Any]):
     field = serializers.CharField()
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.JSONField(help_text="The value, of whatever type; null where there was none.")
+    after = serializers.JSONField(help_text="The value, of whatever type; null where there is none any more.")
 
 
 class ImportRowSerializer(serializers.Serializer[CatalogImportRow]):
@@ -180,6 +180,7 @@ class ImportDoor(Door):
     serializer_class = ImportSerializer
     keyset = "-id"
     required_scopes: ClassVar = {"GET": "imports:read", "POST": "imports:write"}
+    are_steps_matched = True
 
     def mine(self) -> Any:
         return CatalogImport.objects.for_partner(self.partner).select_related("partner").defer("file_content")
@@ -188,9 +189,10 @@ class ImportDoor(Door):
         plan: CatalogImport | None = self.mine().filter(number=number).first()
         if plan is None:
             raise Http404
-        return plan
+        return self.seen(plan, CatalogImport.objects.filter(pk=plan.pk))
 
     def answer(self, plan: CatalogImport, status: int = 200) -> Response:
+        plan = self.mine().get(pk=plan.pk)
         response = Response(ImportDetail(plan).data, status=status)
         return conditional.with_etag(response, conditional.etag(plan.version), self.request)
 

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import fitting, gtins, search
-from catalog.api.attributes import by_attributes
+from catalog.api.attributes import ATTRIBUTES, by_attributes
 from catalog.api.fitments import parameters, read_vehicle
 from catalog.api.lists import (
     IdentifierFields,
@@ -297,7 +297,7 @@ class Products(ProductDoor):
     filterset_class = ProductFilter
     pagination_class = RankedPagination
 
-    @extend_schema(operation_id="listProducts", parameters=parameters(*VEHICLE))
+    @extend_schema(operation_id="listProducts", parameters=[*parameters(*VEHICLE), ATTRIBUTES])
     def get(self, request: Request) -> Response:
         """Products of the caller's assortment. `attributes.<name>=<value>` asks for an attribute.
 

@@ -186,7 +186,7 @@ def _finish(plan: CatalogImport, reader: Reader) -> CatalogImport:
 def start(*, plan: CatalogImport, actor: Actor, plan_hash: str = "") -> CatalogImport:
     """Have a plan applied by whoever works next (`catalog.tasks`). Started twice it is applied once.
 
-    Raises IllegalStep (data: status, allowedFrom) and PlanDiffers (data: planHash).
+    Raises IllegalStep (data: currentStatus, allowedFrom) and PlanDiffers (data: planHash).
     """
     locked = CatalogImport.objects.lock().get(pk=plan.pk)
     if plan_hash and plan_hash != locked.plan_hash:
@@ -325,7 +325,7 @@ def not_from(*, plan: CatalogImport, verb: str, allowed: list[str]) -> IllegalSt
     """The step is not one from where the import stands."""
     return IllegalStep(
         f"{plan.number} is {plan.get_state_display().lower()}; nobody can {verb} now.",
-        status=plan.state, allowedFrom=allowed,
+        currentStatus=plan.state, allowedFrom=allowed,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ scopes and grants were asked before."""
 from __future__ import annotations
 
 from partners.models import Partner
-from stock.api.inventory import LeftToTheHouse
+from partners.problems import LeftToTheHouse
 from stock.models import Warehouse
 
 KEEPERS = (Partner.Kind.CHANNEL, Partner.Kind.LOGISTICS)

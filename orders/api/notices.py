@@ -22,8 +22,7 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Day, ExpirationDate, Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
-from stock.api.inventory import LeftToTheHouse
+from partners.problems import InvalidInput, LeftToTheHouse
 from stock.models import Warehouse
 
 LINES_MAX = 500
@@ -150,6 +149,7 @@ class NoticeDoor(Door):
     serializer_class = NoticeSerializer
     required_scopes: ClassVar = {"GET": "purchasing:read", "POST": "purchasing:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Notices with their packages and lines. Four queries."""
@@ -158,7 +158,10 @@ class NoticeDoor(Door):
         return rows.prefetch_related("packages__parent", Prefetch("lines", lines))
 
     def find(self, number: str) -> AdvanceShipNotice:
-        return get_object_or_404(AdvanceShipNotice.objects.for_partner(self.partner), number=number)
+        notice: AdvanceShipNotice = get_object_or_404(
+            AdvanceShipNotice.objects.for_partner(self.partner), number=number
+        )
+        return self.seen(notice, AdvanceShipNotice.objects.filter(pk=notice.pk))
 
     def answer(self, notice: AdvanceShipNotice, status: int = 200) -> Response:
         row = self.shown().get(pk=notice.pk)

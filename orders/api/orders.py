@@ -183,6 +183,7 @@ class OrderDoor(Door):
     serializer_class = OrderSerializer
     required_scopes: ClassVar = {"GET": "orders:read", "POST": "orders:write", "PATCH": "orders:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Orders with what is needed to show them; of lines those the caller may see. A constant few queries."""
@@ -198,7 +199,8 @@ class OrderDoor(Door):
         return rows.prefetch_related("shipments", Prefetch("lines", lines))
 
     def find(self, number: str) -> Order:
-        return get_object_or_404(Order.objects.for_partner(self.partner), number=number)
+        order: Order = get_object_or_404(Order.objects.for_partner(self.partner), number=number)
+        return self.seen(order, Order.objects.filter(pk=order.pk))
 
     def asked(self, lines: list[dict[str, Any]], partner: Partner) -> list[Asked]:
         """The lines of a body as what they mean: products that both the caller and the retail partner may see."""

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from orders.api import keepers
 from orders.api.shipments import LINES_MAX, WHO_RUNS, LeavingLine, PackedLineSerializer, Sscc, leaving_of
-from orders.models import FulfilmentRequest, OrderLine, Package, PackageLine, Shipment
+from orders.models import FulfilmentRequest, Order, OrderLine, Package, PackageLine, Shipment
 from orders.operations import packing
 from orders.operations.packing import Packed
 from orders.papers import labels, slips
@@ -29,7 +29,7 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Text
 from partners.api.pagination import BadPage
-from stock.api.inventory import LeftToTheHouse
+from partners.problems import LeftToTheHouse
 
 KIND = OpenApiParameter(
     "as",
@@ -154,6 +154,8 @@ class OnePackage(PackageDoor):
 
 
 class Unpack(PackageDoor):
+    are_steps_matched = True
+
     @extend_schema(operation_id="unpackPackage", request=None)
     @once
     def post(self, request: Request, number: str) -> Response:
@@ -163,6 +165,7 @@ class Unpack(PackageDoor):
         keepers.must_run(self.partner, package.fulfilment_request.warehouse, WHO_RUNS)
         if package.lines.exclude(order_line__in=self.mine).exists():
             raise LeftToTheHouse("Products of others are in it, too.")
+        self.seen(package, Order.objects.filter(fulfilment_requests__packages=package.pk))
         return self.answer(packing.unpack(package=package, actor=self.actor, at=timezone.now()))
 
 

@@ -9,7 +9,7 @@ from django.db.models import Prefetch, Sum
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,16 +22,12 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Amount, Day, Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
-from stock.api.inventory import LeftToTheHouse, find_warehouse
+from partners.problems import InvalidInput, LeftToTheHouse
+from stock.api.inventory import find_warehouse
 from stock.operations import valuing
 
 LINES_MAX = 500
 LINE_NUMBER_MAX = 100_000
-IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, required=False,
-    description="The ETag you decided on; when it changed since, 412 and nothing is done.",
-)  # fmt: skip
 ORDERED = OpenApiExample(
     "Two products by a day",
     request_only=True,
@@ -179,6 +175,7 @@ class PurchaseOrderDoor(Door):
     serializer_class = PurchaseOrderSerializer
     required_scopes: ClassVar = {"GET": "purchasing:read", "POST": "purchasing:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Orders with their lines and what came of each. Two queries."""
@@ -187,13 +184,9 @@ class PurchaseOrderDoor(Door):
         return rows.prefetch_related(Prefetch("lines", lines.order_by("line_number")))
 
     def find(self, number: str) -> PurchaseOrder:
-        """The order, locked where the caller says with If-Match what it decided on."""
         rows = PurchaseOrder.objects.for_partner(self.partner)
         order: PurchaseOrder = get_object_or_404(rows, number=number)
-        if "If-Match" in self.request.headers:
-            order = PurchaseOrder.objects.lock().get(pk=order.pk)
-            conditional.check_match(conditional.required_match(self.request), conditional.etag(order.version))
-        return order
+        return self.seen(order, PurchaseOrder.objects.filter(pk=order.pk))
 
     def answer(self, order: PurchaseOrder, status: int = 200) -> Response:
         row = self.shown().get(pk=order.pk)
@@ -272,7 +265,7 @@ class OnePurchaseOrder(PurchaseOrderDoor):
 
 
 class Send(PurchaseOrderDoor):
-    @extend_schema(operation_id="sendPurchaseOrder", request=None, parameters=[IF_MATCH])
+    @extend_schema(operation_id="sendPurchaseOrder", request=None)
     @once
     def post(self, request: Request, number: str) -> Response:
         """The supplier gets to see it, and is told `purchase_order.sent`."""
@@ -282,9 +275,7 @@ class Send(PurchaseOrderDoor):
 
 
 class Confirm(PurchaseOrderDoor):
-    @extend_schema(
-        operation_id="confirmPurchaseOrder", request=ConfirmFields, parameters=[IF_MATCH], examples=[CONFIRMED]
-    )
+    @extend_schema(operation_id="confirmPurchaseOrder", request=ConfirmFields, examples=[CONFIRMED])
     @once
     def post(self, request: Request, number: str) -> Response:
         """The supplier says what it will deliver and when; from then on it can be promised by its day.
@@ -303,7 +294,7 @@ class Confirm(PurchaseOrderDoor):
 
 
 class Cancel(PurchaseOrderDoor):
-    @extend_schema(operation_id="cancelPurchaseOrder", request=None, parameters=[IF_MATCH])
+    @extend_schema(operation_id="cancelPurchaseOrder", request=None)
     @once
     def post(self, request: Request, number: str) -> Response:
         """Call off what has not come."""
@@ -313,7 +304,7 @@ class Cancel(PurchaseOrderDoor):
 
 
 class Close(PurchaseOrderDoor):
-    @extend_schema(operation_id="closePurchaseOrder", request=CloseFields, parameters=[IF_MATCH])
+    @extend_schema(operation_id="closePurchaseOrder", request=CloseFields)
     @once
     def post(self, request: Request, number: str) -> Response:
         """What is missing will not come: wait no longer for it."""

@@ -24,8 +24,8 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Amount, ExpirationDate, Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
-from stock.api.inventory import LeftToTheHouse, find_warehouse
+from partners.problems import InvalidInput, LeftToTheHouse
+from stock.api.inventory import find_warehouse
 from stock.models import Level
 
 LINES_MAX = 500

@@ -19,6 +19,7 @@ from orders.api.shipments import LINES_MAX, WHO_RUNS, LeavingLine, Sscc, find_li
 from orders.models import (
     FulfilmentItem,
     FulfilmentRequest,
+    Order,
     OrderLine,
     Package,
     PackageLine,
@@ -30,8 +31,7 @@ from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
-from stock.api.inventory import LeftToTheHouse
+from partners.problems import InvalidInput, LeftToTheHouse
 
 PACKAGES_MAX = 100
 
@@ -149,6 +149,7 @@ class RequestDoor(Door):
     serializer_class = FulfilmentRequestSerializer
     required_scopes: ClassVar = {"GET": "orders:read", "POST": "shipments:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Requests with their items, of those what the caller may see. A constant few queries."""
@@ -158,14 +159,17 @@ class RequestDoor(Door):
         return rows.prefetch_related(Prefetch("items", items))
 
     def find(self, number: str) -> FulfilmentRequest:
-        return get_object_or_404(FulfilmentRequest.objects.for_partner(self.partner), number=number)
+        request: FulfilmentRequest = get_object_or_404(
+            FulfilmentRequest.objects.for_partner(self.partner), number=number
+        )
+        return self.seen(request, Order.objects.filter(pk=request.order_id))
 
     def to_act_on(self, number: str) -> FulfilmentRequest:
         """The request, for who runs its warehouse. Raises LeftToTheHouse."""
         rows = FulfilmentRequest.objects.for_partner(self.partner).select_related("warehouse")
         found: FulfilmentRequest = get_object_or_404(rows, number=number)
         keepers.must_run(self.partner, found.warehouse, WHO_RUNS)
-        return found
+        return self.seen(found, Order.objects.filter(pk=found.order_id))
 
     def must_see_all(self, rows: Any) -> None:
         """Whoever is shown a part of it (its items, the contents of its boxes) does not decide about the whole. Raises

@@ -113,6 +113,7 @@ class ReturnDoor(Door):
     serializer_class = ReturnSerializer
     required_scopes: ClassVar = {"GET": "returns:read", "POST": "returns:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Returns with their lines, of those what the caller may see. A constant few queries."""
@@ -124,9 +125,9 @@ class ReturnDoor(Door):
         return rows.prefetch_related(Prefetch("lines", lines))
 
     def find(self, number: str) -> Return:
-        return get_object_or_404(
-            Return.objects.for_partner(self.partner).select_related("order", "warehouse"), number=number
-        )
+        rows = Return.objects.for_partner(self.partner).select_related("order", "warehouse")
+        returned: Return = get_object_or_404(rows, number=number)
+        return self.seen(returned, Order.objects.filter(pk=returned.order_id))
 
     def answer(self, returned: Return, status: int = 200) -> Response:
         row = self.shown().get(pk=returned.pk)

@@ -123,6 +123,7 @@ class ShipmentDoor(Door):
     serializer_class = ShipmentSerializer
     required_scopes: ClassVar = {"GET": "shipments:read", "POST": "shipments:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Shipments with their lines, of those what the caller may see. A constant few queries."""
@@ -195,6 +196,7 @@ class Deliver(ShipmentDoor):
     def post(self, request: Request, number: str) -> Response:
         """Say that it arrived. The order is delivered with its last shipment."""
         shipment = get_object_or_404(Shipment.objects.for_partner(self.partner), number=number)
+        self.seen(shipment, Order.objects.filter(pk=shipment.order_id))
         return self.answer(fulfilment.deliver(shipment=shipment, actor=self.actor, at=timezone.now()))
 
 

@@ -61,6 +61,7 @@ class WarrantyClaimDoor(Door):
     serializer_class = WarrantyClaimSerializer
     required_scopes: ClassVar = {"GET": "returns:read", "POST": "returns:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def shown(self) -> Any:
         """Claims with all that is shown of them. One query."""
@@ -73,7 +74,7 @@ class WarrantyClaimDoor(Door):
 
     def find(self, number: str) -> WarrantyClaim:
         found: WarrantyClaim = get_object_or_404(self.shown(), number=number)
-        return found
+        return self.seen(found, WarrantyClaim.objects.filter(pk=found.pk))
 
     def answer(self, claim: WarrantyClaim) -> Response:
         row = self.shown().get(pk=claim.pk)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -30,6 +36,11 @@ def etag(version: int | str) -> str:
     return f'"{version}"'
 
 
+def etag_of(body: Any) -> str:
+    """The tag of what is told to one partner, for things whose rows do not count their changes."""
+    return etag(hashlib.sha256(JSONRenderer().render(body)).hexdigest()[:16])
+
+
 def required_match(request: Request) -> frozenset[str]:
     """The strong tags of If-Match. Raises PreconditionRequired; `*` and weak tags match nothing here."""
     header = request.headers.get("If-Match")
@@ -44,11 +55,24 @@ def check_match(accepted: frozenset[str], *current: str) -> None:
         raise PreconditionFailed(f"It is now at {current[0]}. Read it again and decide anew.", currentEtag=current[0])
 
 
+def check_seen(request: Request, tag: Callable[[], str], *locks: QuerySet[Any, Any]) -> None:
+    """A step may say by If-Match what it was decided on: lock that, and compare. Without the header nothing is asked.
+
+    `locks` are taken in the order given, which is the house's: order before reservation, and so on.
+    Raises PreconditionFailed (data: currentEtag).
+    """
+    if request.method != "POST" or "If-Match" not in request.headers:
+        return
+    for rows in locks:
+        list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk").only("pk"))
+    check_match(required_match(request), tag())
+
+
 def with_etag(response: Response, tag: str, request: Request | None = None) -> Response:
     """Answer with the tag; where If-None-Match already names it, with 304 and no body."""
     if request is not None and request.method in {"GET", "HEAD"}:
         known = [known.strip().removeprefix("W/") for known in request.headers.get("If-None-Match", "").split(",")]
-        if tag in known:
+        if tag in known or known == ["*"]:
             response = Response(status=304)
     response["ETag"] = tag
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,9 +19,10 @@ from rest_framework.response import Response
 
 from partners import actors, idempotency
 from partners.actors import Actor
-from partners.api import bodies, errors
+from partners.api import bodies, conditional, errors
 from partners.api.auth import Caller
 from partners.api.pagination import BadPage, KeysetPagination
+from partners.api.schema import query_names
 from partners.models import IdempotencyKey, Partner
 from partners.problems import InvalidInput, Problem
 
@@ -47,6 +49,8 @@ class Door(GenericAPIView[Any]):
     keyset: ClassVar[str] = "id"
     pagination_class = KeysetPagination
     filterset_class: ClassVar[Any] = None
+    # Whether its steps (a POST to something that is there) may say by If-Match what they were decided on: see `seen`.
+    are_steps_matched: ClassVar[bool] = False
 
     @property
     def caller(self) -> Caller:
@@ -60,6 +64,14 @@ class Door(GenericAPIView[Any]):
     def actor(self) -> Actor:
         return self.caller.actor
 
+    def seen[Row](self, row: Row, *locks: Any) -> Row:
+        """The row; for a step that says by If-Match what it was decided on, locked and compared with that first.
+
+        `locks` are the rows the step will lock anyway, in its order. Raises PreconditionFailed.
+        """
+        conditional.check_seen(self.request, lambda: self.answer(row)["ETag"], *locks)  # type: ignore[attr-defined]
+        return row
+
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # The caller is known only once DRF has authenticated; history rows ask for it later.
         with actors.acting(actors.NOBODY):
@@ -68,6 +80,7 @@ class Door(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
+        check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.filterset_class is None:
@@ -95,6 +108,18 @@ class Door(GenericAPIView[Any]):
             return dict(serializer.validated_data)
         wrong = errors.flatten(bodies.with_choices(serializer, serializer.errors))
         raise InvalidInput.of([*unknown, *wrong])
+
+
+def check_query(request: Request, known: frozenset[str]) -> None:
+    """A filter that is mistyped must not list everything. Raises BadPage (data: parameter, known)."""
+    for name, values in request.query_params.lists():
+        is_one_of_many = any(one.endswith("<name>") and name.startswith(one[: -len("<name>")]) for one in known)
+        if name not in known and not is_one_of_many:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "see `known`." if known else "nothing can be asked here."
+            raise BadPage(f"{name[:80]!r} is not known here; {hint}", parameter=name[:80], known=sorted(known))
+        if len(values) > 1:
+            raise BadPage(f"{name[:80]}: it is there {len(values)} times; send it once.", parameter=name[:80])
 
 
 Method = Callable[..., Response]

@@ -19,6 +19,8 @@ LIMIT_MAX = 200
 
 
 class BadPage(Problem):
+    """A parameter nobody knows (data: parameter, known), one sent twice (parameter), or one of no use (see detail)."""
+
     code = "invalid_parameter"
     title = "A query parameter cannot be used"
     status = 400
@@ -53,7 +55,7 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["items", "nextCursor"],
             "properties": {
-                "items": {"type": "array", "items": schema},
+                "items": schema,
                 "nextCursor": {
                     "type": ["string", "null"],
                     "description": "Send it as `cursor` for the next page; null on the last page.",

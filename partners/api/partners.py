@@ -18,7 +18,7 @@ from partners.api.fields import Text
 from partners.models import Partner
 from partners.models.partner import PartnerQuerySet
 from partners.operations import partners
-from partners.problems import InvalidInput
+from partners.problems import InvalidInput, LeftToTheHouse
 
 CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 
@@ -66,6 +66,8 @@ class Directory(Door):
 
     def add(self, *, kind: Partner.Kind) -> Response:
         """`kind` is what it becomes where the body does not say."""
+        if self.partner.kind != Partner.Kind.CHANNEL:
+            raise LeftToTheHouse("Only our own channels make partners known.")
         fields = self.understood(self.get_serializer_class())
         fields.pop("status", None)
         partner = partners.onboard(**{"kind": kind, **fields}, actor=self.actor)
@@ -76,6 +78,7 @@ class Directory(Door):
     def change(self, code: str, *, partial: bool) -> Response:
         accepted = conditional.required_match(self.request)
         get_object_or_404(self.get_queryset(), code=code)
+        self.check_may_change(code)
         fields = self.understood(self.get_serializer_class(), partial=partial)
         if fields.get("code", code) != code:
             name = "supplierId" if isinstance(self, Suppliers) else "retailPartnerId"
@@ -83,8 +86,21 @@ class Directory(Door):
         with transaction.atomic(durable=True):
             partner = get_object_or_404(self.get_queryset().select_for_update(no_key=True), code=code)
             conditional.check_match(accepted, conditional.etag(partner.version))
+            self.check_may_become(partner, fields)
             partner = partners.revise(partner=partner, changes=fields, actor=self.actor)
         return self.answer(partner)
+
+    def check_may_change(self, code: str) -> None:
+        """Our own channels change everybody, anybody else itself alone. Raises LeftToTheHouse."""
+        if self.partner.kind != Partner.Kind.CHANNEL and self.partner.code != code:
+            raise LeftToTheHouse("You may change your own details, and nobody else's.")
+
+    def check_may_become(self, partner: Partner, fields: dict[str, str]) -> None:
+        """What one may see hangs on what one is, so nobody says it of itself. Raises LeftToTheHouse."""
+        if self.partner.kind == Partner.Kind.CHANNEL:
+            return
+        if any(fields.get(name, getattr(partner, name)) != getattr(partner, name) for name in ("kind", "status")):
+            raise LeftToTheHouse("What kind of partner you are, and whether you are active, is ours to say.")
 
 
 class Suppliers(Directory):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 
 PROBLEM = {
     "type": "object",
@@ -49,7 +52,38 @@ OF_READS = ("400", "401", "403", "404", "503")
 OF_WRITES = ("400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "503")
 
 
+SEEN = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of what this step was decided on. Where it has changed since, 412; not sent, nothing is asked.",
+)
+
+
 class ProblemSchema(AutoSchema):
+    def get_override_parameters(self) -> list[Any]:
+        is_step = self.method == "POST" and getattr(self.view, "are_steps_matched", False)
+        declared: list[Any] = super().get_override_parameters()
+        return [SEEN, *declared] if is_step and "{" in getattr(self, "path", "") else declared
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """A GET that is called list… and is paged; the library knows only views that inherit their lists from it."""
+        is_paged = getattr(self.view, "pagination_class", None) is not None
+        return bool(self.method == "GET" and is_paged and self.get_operation_id().startswith("list"))
+
+    def get_filter_backends(self) -> list[Any]:
+        """The filter set of a list; the doors apply it themselves."""
+        return [DjangoFilterBackend] if self._is_list_view() and getattr(self.view, "filterset_class", None) else []
+
+    def query_names(self) -> set[str]:
+        """Every name that may stand in the query of this operation."""
+        declared = [row for row in self.get_override_parameters() if isinstance(row, OpenApiParameter)]
+        names = {row.name for row in declared if row.location == OpenApiParameter.QUERY}
+        if self._is_list_view():
+            names |= {row["name"] for row in self._get_pagination_parameters()}
+            names |= set(getattr(getattr(self.view, "filterset_class", None), "base_filters", ()))
+        return names
+
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)  # type: ignore[no-untyped-call]
         if operation is None:
@@ -60,6 +94,20 @@ class ProblemSchema(AutoSchema):
         if scope:
             operation["security"] = [{"oauth2": [scope]}, {"apiKey": []}]
         return operation
+
+
+@cache
+def query_names(door: type, method: str) -> frozenset[str]:
+    """What may be asked of a door in the query, as the document says. A name that ends in `<name>` stands for many."""
+    handler = getattr(door, method.lower(), None)
+    described = getattr(handler, "kwargs", {}).get("schema")
+    if described is None:
+        return frozenset()
+    view = door()
+    view.request, view.args, view.kwargs = None, (), {}
+    schema = described()
+    schema.view, schema.method = view, method
+    return frozenset(schema.query_names())
 
 
 def describe_security(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from partners.api import conditional
 from partners.api.doors import Door, once
 from partners.api.fields import Text
 from partners.models import Partner
+from partners.problems import LeftToTheHouse
 from stock import queries, tracing
-from stock.api.inventory import LeftToTheHouse
 from stock.models import Batch, Recall
 from stock.operations import holds
 
@@ -148,7 +149,8 @@ class BatchDoor(Door):
     def answer(self, found: Batch) -> Response:
         batch = self.shown(self.mine().get(pk=found.pk))
         batch.warehouses = self.warehouses(batch)
-        return Response(WholeBatch(batch).data)
+        body = WholeBatch(batch).data
+        return conditional.with_etag(Response(body), conditional.etag_of(body), self.request)
 
     def warehouses(self, batch: Batch) -> list[dict[str, Any]]:
         """What the caller may know of the batch in each warehouse. One query."""
@@ -243,7 +245,8 @@ class RecallDoor(BatchDoor):
         recall.tracedQuantity = trace.traced if trace else None
         recall.returnedQuantity = trace.returned if trace else None
         recall.coverage = trace.coverage if trace else None
-        return Response(WholeRecall(recall).data, status=status)
+        body = WholeRecall(recall).data
+        return conditional.with_etag(Response(body, status=status), conditional.etag_of(body), self.request)
 
 
 class RecallBatch(RecallDoor):

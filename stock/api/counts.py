@@ -168,6 +168,7 @@ class CountDoor(Door):
     serializer_class = CountSerializer
     required_scopes: ClassVar = {"GET": "inventory:read", "POST": "inventory:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def mine(self) -> Any:
         """The counts the caller may see: none where stock is not told exactly."""
@@ -189,7 +190,8 @@ class CountDoor(Door):
         return CountSerializer(counts, many=True).data
 
     def find(self, number: str) -> Count:
-        return get_object_or_404(self.mine().select_related("warehouse"), number=number)
+        count: Count = get_object_or_404(self.mine().select_related("warehouse"), number=number)
+        return self.seen(count, Count.objects.filter(pk=count.pk))
 
     def find_line(self, number: str, line: str) -> CountLine:
         if not (line.isascii() and line.isdigit() and len(line) <= ID_DIGITS_MAX):

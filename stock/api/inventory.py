@@ -23,7 +23,7 @@ from partners.api.doors import IF_MATCH, Door, once
 from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import Partner
-from partners.problems import InvalidInput, Problem
+from partners.problems import InvalidInput
 from stock import asof, ledger, queries
 from stock.models import Batch, Level, Location, Warehouse
 from stock.operations import movements
@@ -39,15 +39,6 @@ AS_OF = OpenApiParameter(
     description="A moment of the past (RFC 3339, with its offset): `inventoryLevel` is what lay there then, by when "
     "things happened. What was reserved then is not kept; everything else is told as it is now.",
 )
-
-
-class LeftToTheHouse(Problem):
-    """The caller may see it, but this step is for those who answer for it."""
-
-    code = "left_to_the_house"
-    title = "This step is not yours to take"
-    status = 403
-    is_final = False
 
 
 class LevelSerializer(serializers.Serializer[Any]):

@@ -14,8 +14,8 @@ from catalog.models import Variant
 from partners.api.doors import Door, once
 from partners.api.fields import Quantity, Text
 from partners.models import Partner
-from partners.problems import InvalidInput
-from stock.api.inventory import LeftToTheHouse, find_location, find_warehouse
+from partners.problems import InvalidInput, LeftToTheHouse
+from stock.api.inventory import find_location, find_warehouse
 from stock.api.transactions import MovementSerializer, Transaction
 from stock.api.transfers import SerialNumbers
 from stock.models import Movement

@@ -102,9 +102,11 @@ class ReservationDoor(Door):
     queryset = Reservation.objects.none()
     serializer_class = ReservationSerializer
     required_scopes: ClassVar = {"GET": "reservations:read", "POST": "reservations:write"}
+    are_steps_matched = True
 
     def find(self, public_id: Any) -> Reservation:
-        return get_object_or_404(Reservation.objects.for_partner(self.partner), public_id=public_id)
+        reservation: Reservation = get_object_or_404(Reservation.objects.for_partner(self.partner), public_id=public_id)
+        return self.seen(reservation, Reservation.objects.filter(pk=reservation.pk))
 
     def answer(self, reservation: Reservation, status: int = 200) -> Response:
         row = shown().get(pk=reservation.pk)

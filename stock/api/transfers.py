@@ -133,6 +133,7 @@ class TransferDoor(Door):
     serializer_class = TransferSerializer
     required_scopes: ClassVar = {"GET": "inventory:read", "POST": "inventory:write"}
     keyset = "-id"
+    are_steps_matched = True
 
     def mine(self) -> Any:
         """What the caller may see; like the ledger, nothing where quantities are not disclosed exactly."""
@@ -147,7 +148,7 @@ class TransferDoor(Door):
         transfer: Transfer = get_object_or_404(self.mine(), number=number)
         for warehouse in [transfer.target, *([transfer.source] if needs_source else [])]:
             self.check_granted(warehouse)
-        return transfer
+        return self.seen(transfer, Transfer.objects.filter(pk=transfer.pk))
 
     def check_granted(self, warehouse: Warehouse) -> None:
         if not self.partner.may_see_warehouse(warehouse.code):
