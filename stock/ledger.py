@@ -408,8 +408,7 @@ def _check(levels: Mapping[int, LockedLevel], changes: Mapping[int, tuple[int, i
         if level.on_hand + on_hand > ON_HAND_MAX:
             raise InvalidInput.at("quantity", f"No place holds more than {ON_HAND_MAX:,} units.")
     if shortages:
-        worst = shortages[0]
-        raise NotEnoughOnHand(f"{worst['requested']} asked, {worst['available']} there to take.", shortages=shortages)
+        raise NotEnoughOnHand("There is less to take than that.", shortages=shortages)
 
 
 def _apply(changes: Mapping[int, tuple[int, int]], *, actor: Actor, at: datetime) -> None:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.defaults import server_error
 from psycopg import errors as pg
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -66,7 +67,7 @@ def answer_problem(exception: Exception, context: dict[str, Any]) -> Response | 
     if problem is None:
         return None
     set_rollback()
-    response = respond(problem, instance=context["request"].path)
+    response = respond(problem, instance=context["request"].path, caller=context["request"])
     if isinstance(exception, exceptions.APIException):
         for header, attribute in (("WWW-Authenticate", "auth_header"), ("Retry-After", "wait")):
             if value := getattr(exception, attribute, None):
@@ -109,7 +110,10 @@ def from_constraint(error: IntegrityError) -> Problem:
     return ConstraintRefused(f"The database refused this by its rule {name}.", constraint=name)
 
 
-def respond(problem: Problem, *, instance: str) -> Response:
+def respond(problem: Problem, *, instance: str, caller: Request | None = None) -> Response:
+    """The refusal as its reader may know it: what there is instead is told as disclosed."""
+    if "shortages" in problem.data and not problem.is_told and caller is not None:
+        problem.data = caller.user.partner.disclosure_rule.of_problem(problem.data)
     body = problem.as_json() | {"instance": instance, "requestId": actors.current_request_id()}
     response = Response(body, status=problem.status, content_type="application/problem+json")
     if problem.retry_after_seconds is not None:

@@ -65,6 +65,24 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
         max_length=6, default="exact", choices=[(k, k) for k in ("exact", "capped", "banded", "yesNo")]
     )
     disclosure_cap = models.PositiveIntegerField(null=True, blank=True)
+    buffer_units = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Kept back of each product: neither told nor promised to this partner."
+    )
+    buffer_percent = models.DecimalField(
+        max_digits=5, decimal_places=2, null=True, blank=True,
+        help_text="Instead of units: of what may be promised, rounded up.",
+    )  # fmt: skip
+    probes_max = models.PositiveSmallIntegerField(
+        null=True, blank=True,
+        help_text="Sizes of one product that may be refused in an hour, telling more than is disclosed. Empty: as set"
+        " for all.",
+    )  # fmt: skip
+    holds_max = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Reservations it may hold open at once. Empty: as set for all."
+    )
+    held_units_max = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Units these may keep in all. Empty: as set for all."
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -78,6 +96,14 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
                 condition=Q(disclosure="capped", disclosure_cap__gte=1)
                 | (~Q(disclosure="capped") & Q(disclosure_cap__isnull=True)),
                 name="partner_disclosure_cap_only_when_capped",
+            ),
+            models.CheckConstraint(
+                condition=Q(buffer_units__isnull=True) | Q(buffer_percent__isnull=True),
+                name="partner_buffer_in_units_or_percent",
+            ),
+            models.CheckConstraint(
+                condition=Q(buffer_percent__isnull=True) | Q(buffer_percent__range=(0, 100)),
+                name="partner_buffer_percent_up_to_100",
             ),
             models.CheckConstraint(
                 condition=Q(code__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), name="partner_code_readable"
@@ -97,7 +123,12 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
 
     @property
     def disclosure_rule(self) -> Rule:
-        return Rule(self.disclosure, self.disclosure_cap)  # type: ignore[arg-type]  # held by the choices
+        return Rule(  # the kinds are held by the choices
+            self.disclosure,
+            self.disclosure_cap,
+            self.buffer_units,
+            self.buffer_percent,  # type: ignore[arg-type]
+        )
 
     @property
     def speaks_for_itself(self) -> bool:

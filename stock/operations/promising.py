@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.models import KitComponent, Variant
+from partners.disclosure import Rule
 from partners.models import Partner
 from partners.problems import Problem
 from stock import allocation, availability, ledger, queries
@@ -111,8 +112,13 @@ class Desk:
         self._offers: dict[int | None, list[queries.Offer]] = {}
         self._taken: dict[int, int] = defaultdict(int)
 
+    def rules_count(self, wish: Wish) -> bool:
+        """Whether a rule of promising or what is kept back from the partner bounds this wish."""
+        return self.has_rules or availability.kept_back_from(wish.partner) is not None
+
     def decide(self, wish: Wish, rows: Sequence[Row]) -> list[Plan]:
-        """A plan for each row; a kit's own row has an empty one.
+        """A plan for each row; a kit's own row has an empty one. Part of a wish that was held by its partner is as
+        much as it may be told there is, or it would ask for a million and read off the rest.
 
         Raises InsufficientStock unless the wish is content with less; it has taken nothing then.
         """
@@ -126,13 +132,16 @@ class Desk:
         is_absurd = any(row.quantity > ledger.ON_HAND_MAX for row in rows)
         if is_short and (wish.is_all_or_nothing or is_empty or is_absurd):
             raise _insufficient(wish, rows, decided)
+        if is_short and wish.partner and wish.header.seconds is not None:
+            rule = wish.partner.disclosure_rule
+            decided = [plan.cut(rule.floor(plan.quantity)) if plan.missing else plan for plan in decided]
         for pick in (pick for plan in decided for pick in plan.picks):
             self._taken[pick.level_id] += pick.quantity
         return decided
 
     def offers(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
         """What may be picked, and how far: by variant and warehouse, with the warehouse "" in all."""
-        return self._ruled(wish) if self.has_rules else (self._free(wish), {})
+        return self._ruled(wish) if self.rules_count(wish) else (self._free(wish), {})
 
     def _free(self, wish: Wish) -> list[queries.Offer]:
         """What this partner may be promised; the same for all its wishes."""
@@ -185,14 +194,17 @@ def _insufficient(wish: Wish, rows: Sequence[Row], plans: Sequence[Plan]) -> Ins
         ]
         requested[line.variant.sku] += line.quantity
         found[line.variant.sku] += min(shares)
+    rule = wish.partner.disclosure_rule if wish.partner else Rule()
     shortages: list[dict[str, Any]] = [
         {
             "productId": sku,
             "requested": quantity,
-            "available": wish.partner.disclosure_rule.tell(found[sku]).quantity if wish.partner else found[sku],
+            "available": rule.tell(found[sku]).quantity,
         }
         for sku, quantity in requested.items()
         if found[sku] < quantity
     ]
     names = ", ".join(row["productId"] for row in shortages[:5])
-    return InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
+    refusal = InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
+    refusal.is_told = True
+    return refusal

@@ -22,7 +22,7 @@ from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
-from stock import allocation, ledger, queries
+from stock import allocation, availability, ledger, queries
 from stock.allocation import Chooser
 from stock.models import Allocation, Level, Reservation, ReservationLine
 from stock.operations import departures, promising
@@ -137,6 +137,8 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
     Within a larger transaction a try that failed is taken back: it may have locked a level, and whoever then
     locks all of them in id order must not hold one already.
     """
+    if availability.kept_back_from(wish.partner):
+        return None
     before = transaction.savepoint_create() if connection.in_atomic_block else None
     made = ledger.reserve(
         wish.header,
@@ -187,7 +189,7 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     desk = promising.Desk(variant_ids, held)
     kept = _Kept()
     for place in new:
-        if desk.has_rules and kept.lines:
+        if desk.rules_count(wishes[place]) and kept.lines:
             kept.write(wishes[place].header)  # what the wishes before got counts in the rules
             desk = promising.Desk(variant_ids, held)
         reservation = cast(tuple[Reservation, bool], outcomes[place])[0]
