@@ -371,6 +371,7 @@ UNFOLD = {
                 ("Shipments", "local_shipping", "orders_shipment"),
                 ("Returns", "assignment_return", "orders_return"),
                 ("Warranty claims", "shield", "orders_warrantyclaim"),
+                ("Feedback", "forum", "orders_feedback"),
                 ("Shops' reports", "point_of_sale", "orders_salesbatch"),
                 ("Found at sale", "help_center", "orders_foundatsale"),
                 ("Carrier services", "conveyor_belt", "orders_carrierservice"),

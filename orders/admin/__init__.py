@@ -13,6 +13,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from orders.admin import packages, picking, purchasing, receipts, routing, shops
+from orders.admin.feedback import FeedbackInline
 from orders.admin.packages import PackageInline
 from orders.admin.routing import DECISIONS_MAX, ExplainedAdmin
 from orders.models import (
@@ -133,7 +134,7 @@ class OrderAdmin(StatusAdmin, ExplainedAdmin):
         "ship_to",
         ("reservation", "created_at"),
     )
-    inlines = (OrderLineInline,)
+    inlines = (OrderLineInline, FeedbackInline)
     actions = ("confirm", "pack", "cancel")
     actions_detail = ("confirm_this", "pack_this", "cancel_this")
 
