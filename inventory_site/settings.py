@@ -267,6 +267,10 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["partners.api.schema.describe_security"],
 }
 
+# Who looked up what is written so often by each process (0: only when told to), and kept so long.
+LOOKUPS_FLUSH_SECONDS = 0.0 if MODE == "test" else env.float("LOOKUPS_FLUSH_SECONDS", 5.0)
+LOOKUPS_KEPT_DAYS = env.int("LOOKUPS_KEPT_DAYS", 400)
+
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 
 # -- What is written down ------------------------------------------------------------------

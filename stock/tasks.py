@@ -10,7 +10,7 @@ from django.utils import timezone
 from partners import actors, tasks
 from stock import proof, seals, valuation
 from stock.models import Snapshot
-from stock.operations import reservations, sealing, snapshots, valuing
+from stock.operations import lookups, reservations, sealing, snapshots, valuing
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,12 @@ def expire_reservations() -> int:
     if total:
         tasks.relay_events.delay()
     return total
+
+
+@shared_task
+def forget_lookups() -> int:
+    """Forget who looked up what after the time it is kept, a bounded number at a time."""
+    return lookups.forget(at=timezone.now())
 
 
 @shared_task

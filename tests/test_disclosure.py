@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -32,7 +32,7 @@ SAID = {
     "ownerId": None, "expirationDate": None, "countedQuantity": MILLION, "requestedDeliveryDate": None, "at": None,
     "expiresInSeconds": 60, "inventoryLevel": MILLION,
 }  # fmt: skip
-RULES = ["capped:20", "banded", "yesNo", "exact,buffer:7", "capped:20,buffer:5%"]
+RULES = ["capped:20", "yesNo", "exact,buffer:7"]
 
 
 def disclose(partner: Partner, text: str) -> ApiClient:
@@ -43,10 +43,12 @@ def disclose(partner: Partner, text: str) -> ApiClient:
     return api_of(partner)
 
 
-def asked() -> Iterator[tuple[str, str, Any]]:
+@cache
+def asked() -> list[tuple[str, str, Any]]:
     """(method, path, body) of every operation there is."""
     document = SchemaGenerator().get_schema(request=None, public=True)
     schemas = document["components"]["schemas"]
+    found = []
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             if method not in METHODS:
@@ -54,7 +56,8 @@ def asked() -> Iterator[tuple[str, str, Any]]:
             body = None
             if "requestBody" in operation:
                 body = said(example(operation["requestBody"]["content"]["application/json"]["schema"], schemas))
-            yield method.upper(), path.removeprefix("/api/v1"), body
+            found.append((method.upper(), path.removeprefix("/api/v1"), body))
+    return found
 
 
 def said(body: Any) -> Any:
@@ -121,7 +124,7 @@ def test_what_is_not_disclosed_shows_in_no_answer(plenty, retailer, rule):
     assert answered > 60
 
 
-@pytest.mark.parametrize(("code", "rule"), [("SUP-1", "capped:20"), ("OURS", "banded"), ("SUP-1", "exact,buffer:7")])
+@pytest.mark.parametrize(("code", "rule"), [("SUP-1", "capped:20,buffer:5%"), ("OURS", "banded")])
 def test_a_supplier_and_a_channel_that_are_told_little_learn_no_more(plenty, code, rule):
     told, answered = walk(disclose(Partner.objects.get(code=code), rule), plenty)
     assert told == []
@@ -150,7 +153,7 @@ def read(client: ApiClient, things: dict[str, str]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("rule", ["capped:20", "banded", "yesNo"])
+@pytest.mark.parametrize("rule", ["capped:20", "banded"])
 def test_nothing_that_can_be_read_moves_with_a_change_that_is_not_told(plenty, retailer, rule):
     client = disclose(retailer, rule)
     before = read(client, plenty)

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='historicalpartner',
             name='probes_max',
-            field=models.PositiveSmallIntegerField(blank=True, help_text='Sizes of one product that may be refused in an hour, telling more than is disclosed. Empty: as set for all.', null=True),
+            field=models.PositiveSmallIntegerField(blank=True, help_text='How many sizes of one product may be refused in an hour, where that tells more than is disclosed. Empty: 5.', null=True),
         ),
         migrations.AddField(
             model_name='partner',
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='partner',
             name='probes_max',
-            field=models.PositiveSmallIntegerField(blank=True, help_text='Sizes of one product that may be refused in an hour, telling more than is disclosed. Empty: as set for all.', null=True),
+            field=models.PositiveSmallIntegerField(blank=True, help_text='How many sizes of one product may be refused in an hour, where that tells more than is disclosed. Empty: 5.', null=True),
         ),
         migrations.AddConstraint(
             model_name='partner',

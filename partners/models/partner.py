@@ -9,6 +9,12 @@ from simple_history.models import HistoricalRecords
 from partners.disclosure import Rule
 from partners.models.history import Traced
 
+# Where a partner has no bounds of its own. A shop's open carts, and more than it sells in the minutes a hold lives.
+HOLDS_MAX = 1_000
+HELD_UNITS_MAX = 1_000_000
+# Halving a million takes twenty.
+PROBES_MAX = 5
+
 
 class PartnerQuerySet(models.QuerySet["Partner"]):
     def suppliers(self) -> PartnerQuerySet:
@@ -74,8 +80,8 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
     )  # fmt: skip
     probes_max = models.PositiveSmallIntegerField(
         null=True, blank=True,
-        help_text="Sizes of one product that may be refused in an hour, telling more than is disclosed. Empty: as set"
-        " for all.",
+        help_text="How many sizes of one product may be refused in an hour, where that tells more than is"
+        f" disclosed. Empty: {PROBES_MAX}.",
     )  # fmt: skip
     holds_max = models.PositiveIntegerField(
         null=True, blank=True, help_text="Reservations it may hold open at once. Empty: as set for all."

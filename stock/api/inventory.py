@@ -28,7 +28,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from stock import asof, availability, ledger, queries
 from stock.models import Batch, Level, Location, Warehouse
-from stock.operations import movements
+from stock.operations import lookups, movements
 
 # Partners may hold units back; to let them go is the staff's.
 BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn", "quarantine")
@@ -198,6 +198,10 @@ class Inventory(Door):
         )
         page = self.paginate_queryset(self.filter_queryset(levels)) or []
         rows = [level_as_json(level, is_exact=is_exact) for level in page]
+        if is_exact:
+            # A page may not hold all the places of a product, so that what it has is the least there is.
+            known = [(level.variant_id, level.available, None) for level in page if level.is_sellable]
+            lookups.note(partner=self.partner, known=known, at=timezone.now())
         if at is not None:
             held = asof.on_hand(at=at, variant_ids=[level.variant_id for level in page]) if is_exact else {}
             for level, row in zip(page, rows, strict=True):
@@ -280,12 +284,18 @@ class ProductInventory(Door):
         found = queries.positions(
             variant_ids=[variant.pk], at=at, partner=self.partner, warehouse_code=warehouse, batch_number=batch_number
         )
+        free = sum(row.on_hand - row.reserved for row in found if row.is_sellable)
         if self.partner.disclosure_rule.is_exact:
+            lookups.note(partner=self.partner, known=[(variant.pk, free, free)], at=at)
             return product_as_json(found, variant=variant, supplier=source, partner=self.partner)
         asker = availability.Asker(partner=self.partner, channel="", at=at)
         answer = availability.available(variant_ids=[variant.pk], asker=asker)[variant.pk]
-        most = answer.available if warehouse is None else answer.by_node.get(warehouse, 0)
-        return product_as_told(found, most, variant=variant, supplier=source, partner=self.partner)
+        free = min(free, answer.available if warehouse is None else answer.by_node.get(warehouse, 0))
+        bounds = self.partner.disclosure_rule.bounds(free)
+        # What one place or batch has bounds the whole from below only.
+        whole = bounds if warehouse is None and batch_number is None else (bounds[0], None)
+        lookups.note(partner=self.partner, known=[(variant.pk, *whole)], at=at)
+        return product_as_told(found, free, variant=variant, supplier=source, partner=self.partner)
 
     def tag(self, variant: Variant, source: Partner, warehouse: str | None = None) -> str:
         """The ETag of what the caller was told."""
@@ -436,12 +446,11 @@ def product_as_json(
 
 
 def product_as_told(
-    found: list[queries.Position], most: int, *, variant: Variant, supplier: Partner, partner: Partner
+    found: list[queries.Position], free: int, *, variant: Variant, supplier: Partner, partner: Partner
 ) -> dict[str, Any]:
-    """The guide's object, for who is not told all: what its rule says of what may be promised to it, `most` at most,
+    """The guide's object, for who is not told all: what its rule says of the `free` units that may be promised to it,
     and neither levels nor anything that moves with them."""
-    free = sum(position.on_hand - position.reserved for position in found if position.is_sellable)
-    told = partner.disclosure_rule.tell(min(free, most))
+    told = partner.disclosure_rule.tell(free)
     return _heading(found, variant, supplier, partner) | {
         "inventoryLevel": None,
         "reservedQuantity": None,

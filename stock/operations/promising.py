@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from catalog.models import KitComponent, Variant
@@ -13,6 +14,7 @@ from partners.models import Partner
 from partners.problems import Problem
 from stock import allocation, availability, ledger, queries
 from stock.allocation import Chooser, Demand, Plan
+from stock.operations import lookups
 
 
 class InsufficientStock(Problem):
@@ -135,6 +137,8 @@ class Desk:
         if is_short and wish.partner and wish.header.seconds is not None:
             rule = wish.partner.disclosure_rule
             decided = [plan.cut(rule.floor(plan.quantity)) if plan.missing else plan for plan in decided]
+        if is_short and wish.partner:
+            lookups.keep_refused(partner=wish.partner, refused=_lacking(wish, rows, decided), at=wish.header.at)
         for pick in (pick for plan in decided for pick in plan.picks):
             self._taken[pick.level_id] += pick.quantity
         return decided
@@ -183,28 +187,32 @@ def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> 
 
 
 def _insufficient(wish: Wish, rows: Sequence[Row], plans: Sequence[Plan]) -> InsufficientStock:
-    """What is asked and what could be had, product by product; of a kit, how many could be made."""
-    requested: dict[str, int] = defaultdict(int)
-    found: dict[str, int] = defaultdict(int)
+    """The refusal, with what is asked and what could be had of each product."""
+    rule = wish.partner.disclosure_rule if wish.partner else Rule()
+    lacking = _lacking(wish, rows, plans)
+    skus = {line.variant.pk: line.variant.sku for line in wish.wanted}
+    shortages: list[dict[str, Any]] = [
+        {"productId": skus[variant_id], "requested": requested, "available": rule.tell(found).quantity}
+        for variant_id, requested, found in lacking
+    ]
+    names = ", ".join(row["productId"] for row in shortages[:5])
+    refusal = InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
+    refusal.is_told = True
+    if wish.partner:
+        refusal.aftermath = partial(lookups.keep_refused, partner=wish.partner, refused=lacking, at=wish.header.at)
+    return refusal
+
+
+def _lacking(wish: Wish, rows: Sequence[Row], plans: Sequence[Plan]) -> list[tuple[int, int, int]]:
+    """What is asked and what could be had (of a kit, how many could be made) of the products there is too little of."""
+    requested: dict[int, int] = defaultdict(int)
+    found: dict[int, int] = defaultdict(int)
     for place, line in enumerate(wish.wanted):
         shares = [
             line.quantity * (row.quantity - plan.missing) // row.quantity
             for row, plan in zip(rows, plans, strict=True)
             if row.line == place and not row.is_kit
         ]
-        requested[line.variant.sku] += line.quantity
-        found[line.variant.sku] += min(shares)
-    rule = wish.partner.disclosure_rule if wish.partner else Rule()
-    shortages: list[dict[str, Any]] = [
-        {
-            "productId": sku,
-            "requested": quantity,
-            "available": rule.tell(found[sku]).quantity,
-        }
-        for sku, quantity in requested.items()
-        if found[sku] < quantity
-    ]
-    names = ", ".join(row["productId"] for row in shortages[:5])
-    refusal = InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
-    refusal.is_told = True
-    return refusal
+        requested[line.variant.pk] += line.quantity
+        found[line.variant.pk] += min(shares)
+    return [(pk, units, found[pk]) for pk, units in requested.items() if found[pk] < units]
