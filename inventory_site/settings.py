@@ -425,6 +425,8 @@ UNFOLD = {
             menu(
                 "Audit",
                 ("Ledger", "menu_book", "stock_movement"),
+                ("Who looked up what", "visibility", "stock_lookup"),
+                ("Leak report", "troubleshoot", "stock_lookup/report"),
                 ("Events", "bolt", "partners_outboxevent"),
                 ("Idempotency keys", "fingerprint", "partners_idempotencykey"),
             ),
