@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -138,5 +139,5 @@ def closest(*, since: date, until: date, partner: Partner, limit: int = CLOSEST_
         return [Known(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
 
-def _asked(since: date, until: date, partner: Partner | None) -> dict[str, object]:
+def _asked(since: date, until: date, partner: Partner | None) -> dict[str, Any]:
     return {"since": since, "until": until, "partner": partner.pk if partner else None, "near": NEAR_PERCENT}

@@ -134,7 +134,7 @@ def test_a_supplier_and_a_channel_that_are_told_little_learn_no_more(plenty, cod
 def test_who_is_told_exactly_finds_the_numbers_by_the_same_walk(plenty, retailer):
     """Else the walk would prove nothing."""
     told, _ = walk(disclose(retailer, "exact"), plenty)
-    assert len({row.split(":")[0] for row in told}) > 10
+    assert len({row.split(":")[0] for row in told}) > 6
 
 
 def read(client: ApiClient, things: dict[str, str]) -> dict[str, Any]:

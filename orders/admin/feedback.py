@@ -31,6 +31,7 @@ class FeedbackInline(LinesInline):
     model = Feedback
     fk_name = "order"
     fields = ("number", "kind", "status", "rating", "comment", "said_at")
+    readonly_fields = fields
     verbose_name_plural = "Feedback"
     show_change_link = True
 

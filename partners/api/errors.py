@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from partners import actors
+from partners.models import Partner
 from partners.problems import Conflict, InvalidInput, NotFound, Problem
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ def from_constraint(error: IntegrityError) -> Problem:
 def respond(problem: Problem, *, instance: str, caller: Request | None = None) -> Response:
     """The refusal as its reader may know it: what there is instead is told as disclosed."""
     if "shortages" in problem.data and not problem.is_told and caller is not None:
-        problem.data = caller.user.partner.disclosure_rule.of_problem(problem.data)
+        partner: Partner = caller.user.partner  # type: ignore[union-attr]  # HasScope let nobody else in
+        problem.data = partner.disclosure_rule.of_problem(problem.data)
     body = problem.as_json() | {"instance": instance, "requestId": actors.current_request_id()}
     response = Response(body, status=problem.status, content_type="application/problem+json")
     if problem.retry_after_seconds is not None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -129,12 +131,8 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
 
     @property
     def disclosure_rule(self) -> Rule:
-        return Rule(  # the kinds are held by the choices
-            self.disclosure,
-            self.disclosure_cap,
-            self.buffer_units,
-            self.buffer_percent,  # type: ignore[arg-type]
-        )
+        kind: Any = self.disclosure  # held by the choices
+        return Rule(kind, self.disclosure_cap, self.buffer_units, self.buffer_percent)
 
     @property
     def speaks_for_itself(self) -> bool:

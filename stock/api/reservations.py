@@ -157,7 +157,9 @@ class Reservations(ReservationDoor):
 
         Batches that expire first are promised first. Asked again with the same `reference` and content it
         answers the same; with other content 409 `reference_reused`. Not enough is 409 `insufficient_stock`
-        with `shortages[{productId, requested, available}]`, and nothing is reserved.
+        with `shortages[{productId, requested, available}]`, and nothing is reserved. 429 `too_many_holds` and
+        `too_many_units_held` say that open reservations keep all they may; 429 `probing_limited` that too many
+        quantities of a product were refused within the hour.
         """
         key = idempotency.read_key(request.headers.get("Idempotency-Key"))
         mark = idempotency.fingerprint(method="POST", path=request.path, body=request.data)
