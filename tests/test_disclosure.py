@@ -171,6 +171,17 @@ def test_what_can_be_read_moves_for_who_is_told(plenty, retailer):
     assert {"GET /inventory", "GET /inventory/{supplier}/{sku}", "POST /availability"} <= set(moved)
 
 
+@pytest.mark.parametrize(("rule", "told"), [("exact", {"status": {"products": 1, "onHand": HIDDEN}}), ("yesNo", {})])
+def test_an_import_tells_what_stock_feels_of_it_to_who_may_know(api, supplier, rule, told):
+    variant = make.make_variant(sku="SAUCE", suppliers=[supplier])
+    make.make_level(variant=variant, warehouse=make.make_warehouse(code="W1"), on_hand=HIDDEN)
+    client = disclose(supplier, rule)
+    items = [{"productId": "SAUCE", "status": "discontinued"}]
+    made = client.post("/imports", {"kind": "catalog", "items": items}).json()
+    [row] = client.get(f"/imports/{made['importId']}/rows").json()["items"]
+    assert (made["effects"], row["effects"]) == (told, {"onHand": HIDDEN} if told else {})
+
+
 def test_the_etag_moves_with_what_is_told(api, supplier):
     variant = make.make_variant(sku="SAUCE", suppliers=[supplier])
     make.make_level(variant=variant, warehouse=make.make_warehouse(code="W1"), on_hand=18)

@@ -122,7 +122,7 @@ def _guessed(partner: Partner, wishes: Sequence[Wish]) -> Counter[int]:
 
 def _limited(partner: Partner, wish: Wish, guessed: Counter[int]) -> ProbingLimited | None:
     most = PROBES_MAX if partner.probes_max is None else partner.probes_max
-    skus = sorted({line.variant.sku for line in wish.wanted if guessed[line.variant.pk] >= most})
+    skus = sorted({line.variant.sku for line in wish.wanted if 0 < guessed[line.variant.pk] >= most})
     if not skus:
         return None
     return ProbingLimited(
