@@ -109,6 +109,8 @@ class Leak:
 def month_of(text: str) -> tuple[date, date]:
     """The first day of a month written 2026-11, and of the next one. Raises ValueError."""
     first = date.fromisoformat(f"{text}-01")
+    if first.year == date.max.year:
+        raise ValueError(f"{text} is never over.")
     return first, (first + timedelta(days=31)).replace(day=1)
 
 

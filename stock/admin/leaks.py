@@ -49,7 +49,8 @@ class LookUpAdmin(ReadOnlyAdmin):
         except ValueError:
             month = f"{timezone.now():%Y-%m}"
             since, until = leaks.month_of(month)
-        partner = Partner.objects.filter(code=request.GET.get("partner", "")[:40]).first()
+        code = request.GET.get("partner", "").replace("\x00", "")
+        partner = Partner.objects.filter(code=code).first()
         found: dict[str, Any] = {
             "title": "Leak report", "month": month, "since": since, "chosen": partner,
             "leaks": leaks.report(since=since, until=until, partner=partner),
