@@ -20,6 +20,7 @@ EXPIRES_SECONDS = 30
 
 TIMETABLE: dict[str, dict[str, Any]] = {
     "relay events": {"task": "partners.tasks.relay_events", "schedule": 2.0},
+    "forget look-ups": {"task": "stock.tasks.forget_lookups", "schedule": crontab(minute="43")},
     "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
     "work on imports": {"task": "catalog.tasks.work_on_imports", "schedule": 15.0},
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},

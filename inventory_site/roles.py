@@ -23,6 +23,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "shipment",
         "return",
         "warrantyclaim",
+        "feedback",
         "receipt",
         "advanceshipnotice",
         "carrierservice",

@@ -283,6 +283,10 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["partners.api.schema.describe_security"],
 }
 
+# Who looked up what is written so often by each process (0: only when told to), and kept so long.
+LOOKUPS_FLUSH_SECONDS = 0.0 if MODE == "test" else env.float("LOOKUPS_FLUSH_SECONDS", 5.0)
+LOOKUPS_KEPT_DAYS = env.int("LOOKUPS_KEPT_DAYS", 400)
+
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 # How many proxies stand before us, each adding to the header the address it was called from; 0: the headers are
 # anybody's, and the connection alone says who calls.
@@ -400,6 +404,7 @@ UNFOLD = {
                 ("Shipments", "local_shipping", "orders_shipment"),
                 ("Returns", "assignment_return", "orders_return"),
                 ("Warranty claims", "shield", "orders_warrantyclaim"),
+                ("Feedback", "forum", "orders_feedback"),
                 ("Shops' reports", "point_of_sale", "orders_salesbatch"),
                 ("Found at sale", "help_center", "orders_foundatsale"),
                 ("Carrier services", "conveyor_belt", "orders_carrierservice"),
@@ -450,6 +455,8 @@ UNFOLD = {
             menu(
                 "Audit",
                 ("Ledger", "menu_book", "stock_movement"),
+                ("Who looked up what", "visibility", "stock_lookup"),
+                ("Leak report", "troubleshoot", "stock_lookup/report"),
                 ("Events", "bolt", "partners_outboxevent"),
                 ("Idempotency keys", "fingerprint", "partners_idempotencykey"),
                 ("Authentication", "passkey", "partners_authenticationattempt"),

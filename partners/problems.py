@@ -7,6 +7,7 @@ A `Problem` is raised by the operation that refuses and defined above it; the do
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 
@@ -24,6 +25,10 @@ class Problem(Exception):
         super().__init__(detail)
         self.detail = detail
         self.data = data
+        self.is_told = False
+        """Whether its quantities are those its reader may be told already; else the door hides them."""
+        self.aftermath: Callable[[], None] | None = None
+        """What is written down of the refusal itself once all else is taken back, with the answer to the key."""
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -54,6 +54,19 @@ class Plan:
     picks: list[Pick] = field(default_factory=list)
     missing: int
 
+    @property
+    def quantity(self) -> int:
+        return sum(pick.quantity for pick in self.picks)
+
+    def cut(self, quantity: int) -> Plan:
+        """The same with so many units at most, from the first picks on."""
+        picks, left = [], quantity
+        for pick in self.picks:
+            if units := min(left, pick.quantity):
+                picks.append(Pick(level_id=pick.level_id, quantity=units))
+                left -= units
+        return Plan(picks=picks, missing=self.missing + self.quantity - (quantity - left))
+
 
 # -- Strategies: the order in which warehouses are tried. Ties always go by code, so equal stock gives equal answers.
 

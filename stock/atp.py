@@ -117,6 +117,8 @@ class Rules:
     cap: int | None = None
     """The most this channel may hold in all, backorders included."""
     buffer: Amount | None = None
+    kept_back: Amount | None = None
+    """What its disclosure hides from the asking partner."""
     oversell: int = 0
     held: Mapping[str, int] = field(default_factory=dict)
     """By channel, what it holds beyond the demands given: the promised units of supplies."""
@@ -625,6 +627,9 @@ def _withheld(left: int, rules: Rules, held: Mapping[str, int]) -> tuple[list[Te
     if rules.buffer:
         wanted += (units := rules.buffer.of(left))
         take("buffer", units, f"{units} are the buffer of the channel")
+    if rules.kept_back:
+        wanted += (units := rules.kept_back.of(left))
+        take("keptBack", units, f"{units} are kept back from the partner")
     return terms, wanted
 
 

@@ -16,7 +16,7 @@ from catalog.models import KitComponent, Variant
 from partners import prepared
 from partners.models import Partner
 from stock import atp
-from stock.atp import Answer, Rules, Supply
+from stock.atp import Amount, Answer, Rules, Supply
 from stock.models.level import FROM_SQL
 from stock.models.ownership import GRANTED_SQL
 from stock.rules import Rule, held_by, named, rules_for
@@ -107,17 +107,26 @@ def rules_counting(*, variant_ids: Iterable[int], asker: Asker) -> dict[int, Rul
     """What counts for each product when this caller asks; empty where no rule does. At most three queries."""
     ids = sorted(set(variant_ids))
     found = rules_of(ids)
+    kept_back = kept_back_from(asker.partner)
     if not found:
-        return {}
+        return dict.fromkeys(ids, Rules(channel=asker.channel, kept_back=kept_back)) if kept_back else {}
     held = _held(ids) if any(rule.kind in {"guarantee", "cap", "oversell"} for rule in found) else {}
     types = dict(Variant.objects.filter(pk__in=ids).values_list("pk", "product_type"))
     return {
         variant_id: rules_for(
             found, variant_id=variant_id, product_type=types.get(variant_id, ""), channel=asker.channel,
             partner_code=asker.partner.code if asker.partner else "", held=held.get(variant_id, {}),
+            kept_back=kept_back,
         )
         for variant_id in ids
     }  # fmt: skip
+
+
+def kept_back_from(partner: Partner | None) -> Amount | None:
+    """What is neither told nor promised to a partner of any product, by its disclosure."""
+    if partner is None or not (rule := partner.disclosure_rule).keeps_back:
+        return None
+    return Amount(units=rule.buffer_units or 0, percent=rule.buffer_percent or 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -212,6 +212,7 @@ class Claim:
     seconds: int | None
     actor: Actor
     at: datetime
+    units: int = 0
 
     @property
     def columns(self) -> list[Any]:
@@ -233,17 +234,18 @@ def claim(headers: Sequence[Claim]) -> dict[UUID, tuple[int, datetime | None]]:
     """
     if not headers:
         return {}
-    rows_of_headers = ([*header.columns, header.actor.label, header.at] for header in headers)
+    rows_of_headers = ([*header.columns, header.actor.label, header.at, header.units] for header in headers)
     columns = [list(column) for column in zip(*rows_of_headers, strict=True)]
     rows = prepared.fetch(
         """
         INSERT INTO stock_reservation
             (public_id, partner_id, reference, channel, fingerprint, state, expires_at, extensions, actor, version,
-             created_at)
+             created_at, units)
         SELECT c.public_id, c.partner_id, c.reference, c.channel, c.fingerprint, 'open',
-               clock_timestamp() + c.seconds * interval '1 second', 0, c.actor, 1, c.at
+               clock_timestamp() + c.seconds * interval '1 second', 0, c.actor, 1, c.at, c.units
           FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::integer[], %s::text[],
-                      %s::timestamptz[]) AS c (public_id, partner_id, reference, channel, fingerprint, seconds, actor, at)
+                      %s::timestamptz[], %s::bigint[])
+               AS c (public_id, partner_id, reference, channel, fingerprint, seconds, actor, at, units)
          ORDER BY c.partner_id NULLS FIRST, c.reference COLLATE "C"
         ON CONFLICT DO NOTHING RETURNING public_id, id, expires_at
         """,
@@ -408,8 +410,7 @@ def _check(levels: Mapping[int, LockedLevel], changes: Mapping[int, tuple[int, i
         if level.on_hand + on_hand > ON_HAND_MAX:
             raise InvalidInput.at("quantity", f"No place holds more than {ON_HAND_MAX:,} units.")
     if shortages:
-        worst = shortages[0]
-        raise NotEnoughOnHand(f"{worst['requested']} asked, {worst['available']} there to take.", shortages=shortages)
+        raise NotEnoughOnHand("There is less to take than that.", shortages=shortages)
 
 
 def _apply(changes: Mapping[int, tuple[int, int]], *, actor: Actor, at: datetime) -> None:

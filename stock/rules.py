@@ -52,8 +52,10 @@ def rules_for(
     channel: str,
     partner_code: str,
     held: Mapping[str, int],
+    kept_back: Amount | None = None,
 ) -> Rules:
-    """What counts for this product when this caller asks; `held` is what each channel and partner holds of it.
+    """What counts for this product when this caller asks; `held` is what each channel and partner holds of it,
+    `kept_back` what the caller's disclosure hides.
 
     The caller is known by its partner's name where a guarantee or a cap names it, else by its channel.
     """
@@ -78,6 +80,7 @@ def rules_for(
         guarantees={whom: _units(rule) for whom, rule in guarantees.items()},
         cap=cap.units if cap else None,
         buffer=_amount(best.get(("buffer", ""))),
+        kept_back=kept_back,
         oversell=_units(best.get(("oversell", ""))),
         held=held,
     )

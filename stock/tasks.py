@@ -10,9 +10,12 @@ from django.utils import timezone
 from partners import actors, tasks
 from stock import proof, seals, valuation
 from stock.models import Snapshot
-from stock.operations import reservations, sealing, snapshots, valuing
+from stock.operations import lookups, reservations, sealing, snapshots, valuing
 
 log = logging.getLogger(__name__)
+
+# Of ten thousand rows each: an hour's task ends within minutes, and keeps up with whoever reads everything every day.
+FORGETTINGS_MAX = 50
 
 
 @shared_task
@@ -25,6 +28,17 @@ def expire_reservations() -> int:
             total += ended
     if total:
         tasks.wake_after_commit(tasks.relay_events)
+    return total
+
+
+@shared_task
+def forget_lookups() -> int:
+    """Forget who looked up what after the time it is kept, in bounded steps and a bounded number of them."""
+    total = 0
+    for _ in range(FORGETTINGS_MAX):
+        if not (gone := lookups.forget(at=timezone.now())):
+            break
+        total += gone
     return total
 
 

@@ -113,12 +113,14 @@ def belongings(retailer, supplier) -> dict[str, str]:
     recall = api_of(make.make_partner(kind="channel")).post("/batches/HONEY/B1/recall", {"reason": "glass"}).json()
     sale = {"saleId": "1", "occurredAt": "2026-01-01T00:00:00Z", "warehouseLocation": "W1", "lines": lines}
     sold = client.post("/pos/batches", {"deviceId": "TILL", "deviceSequence": 1, "sales": [sale]}).json()
+    heard = client.post("/feedback", {"kind": "delay", "orderId": order["orderId"]}).json()
     items = [{"productId": "RELISH", "name": "Relish"}]
     sent_in = client.post("/imports", {"kind": "catalog", "items": items}).json()
     key = client.post("/apiKeys", {"name": "Till"}).json()
     return {
         "apiKeys": key["keyId"],
         "imports": sent_in["importId"],
+        "feedback": heard["feedbackId"],
         "batches": "HONEY/B1",
         "recalls": recall["recallId"],
         "counts": count["countId"],

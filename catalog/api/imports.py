@@ -21,6 +21,7 @@ from partners.api.doors import Door, once
 from partners.api.fields import Flag, Text
 from partners.api.parsing import StrictJSONParser
 from partners.api.uploads import UPLOAD_BYTES_MAX, Upload, UploadParser
+from partners.models import Partner
 from partners.problems import InvalidInput
 from partners.tasks import wake_after_commit
 
@@ -106,8 +107,16 @@ class ImportRowSerializer(serializers.Serializer[CatalogImportRow]):
     outcome = serializers.ChoiceField(CatalogImportRow.Outcome)
     reasons = serializers.SerializerMethodField()
     changes = serializers.SerializerMethodField()
-    effects = serializers.DictField(child=serializers.IntegerField(), help_text="onHand, reserved, openOrderLines.")
+    effects = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="onHand, reserved, openOrderLines; empty where numbers are not told exactly.",
+    )
     undone = serializers.CharField(source="undoing", help_text="How it was taken back; empty: it was not.")
+
+    def to_representation(self, instance: CatalogImportRow) -> dict[str, Any]:
+        told: dict[str, Any] = super().to_representation(instance)
+        partner: Partner | None = self.context["view"].partner if "view" in self.context else None
+        return told if partner and partner.disclosure_rule.is_exact else told | {"effects": {}}
 
     @extend_schema_field(ReasonFields(many=True))
     def get_reasons(self, row: CatalogImportRow) -> list[dict[str, str]]:
@@ -136,7 +145,8 @@ class ImportSerializer(serializers.Serializer[CatalogImport]):
     )
     effects = serializers.DictField(
         child=serializers.DictField(child=serializers.IntegerField()),
-        help_text="What is on hand, reserved and ordered of products whose status, tracking … changes.",
+        help_text="What is on hand, reserved and ordered of products whose status, tracking … changes; empty where"
+        " numbers are not told exactly.",
     )
     notes = serializers.ListField(child=serializers.CharField())
     planHash = serializers.CharField(source="plan_hash")
@@ -149,6 +159,11 @@ class ImportSerializer(serializers.Serializer[CatalogImport]):
         f"{queries.UNDONE_DAYS} days after it was. From then on it is not undone any more; null: they are there.",
     )  # fmt: skip
     version = serializers.IntegerField()
+
+    def to_representation(self, instance: CatalogImport) -> dict[str, Any]:
+        told: dict[str, Any] = super().to_representation(instance)
+        may_know = instance.partner is None or instance.partner.disclosure_rule.is_exact
+        return told if may_know else told | {"effects": {}}
 
     @extend_schema_field({"type": "string", "enum": list(KINDS)})
     def get_kind(self, plan: CatalogImport) -> str:

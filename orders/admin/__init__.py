@@ -13,6 +13,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from orders.admin import packages, picking, purchasing, receipts, routing, shipping, shops
+from orders.admin.feedback import FeedbackInline
 from orders.admin.packages import PackageInline
 from orders.admin.routing import DECISIONS_MAX, ExplainedAdmin
 from orders.models import (
@@ -122,7 +123,7 @@ class OrderAdmin(StatusAdmin, ExplainedAdmin):
         "where_to",
         ("reservation", "created_at"),
     )
-    inlines = (OrderLineInline,)
+    inlines = (OrderLineInline, FeedbackInline)
     actions = ("confirm", "pack", "cancel")
     actions_detail = ("confirm_this", "pack_this", "cancel_this")
     steps: ClassVar = {

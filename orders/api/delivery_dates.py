@@ -24,6 +24,7 @@ from orders.plans import Plan, Question, Shipment
 from partners.api.doors import Door
 from partners.api.fields import Flag, Quantity, Text
 from partners.problems import InvalidInput
+from stock.operations import lookups
 
 LINES_MAX = 500
 AHEAD_DAYS = 60
@@ -161,6 +162,9 @@ class DeliveryDates(Door):
             at=at,
             now=now,
         )
+        # That it can come tells of stock and of what is on its way alike, so it counts as a look and bounds nothing.
+        known = [(part, 0, None) for line in answer.question.lines for part, _ in line.parts]
+        lookups.note(partner=self.partner, known=known, at=now)
         kept = self.kept(answer, fields, now) if fields["keep"] and answer.plan.is_whole else None
         return Response(shown(answer, fields["lines"], kept, now=now, is_told=self.partner.disclosure_rule.is_exact))
 

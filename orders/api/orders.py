@@ -109,11 +109,17 @@ class OrderLineSerializer(serializers.Serializer[OrderLine]):
     quantity = serializers.IntegerField()
     unitPrice = serializers.DecimalField(source="unit_price", max_digits=14, decimal_places=4, allow_null=True)
     currency = serializers.SerializerMethodField(help_text="Null where none was named.")
-    reservedQuantity = serializers.SerializerMethodField()
+    reservedQuantity = serializers.SerializerMethodField(
+        help_text="Null of a line that waits for stock, where numbers are not told exactly."
+    )
     shippedQuantity = serializers.IntegerField(source="shipped")
-    backorderedQuantity = serializers.SerializerMethodField(help_text="Waits for stock.")
+    backorderedQuantity = serializers.SerializerMethodField(
+        help_text="Waits for stock; null where `reservedQuantity` is."
+    )
     returnedQuantity = serializers.IntegerField(source="returned")
-    allocations = serializers.SerializerMethodField(help_text="In the warehouses the caller is granted.")
+    allocations = serializers.SerializerMethodField(
+        help_text="In the warehouses the caller is granted; none where numbers are not told exactly."
+    )
 
     def get_currency(self, line: OrderLine) -> str | None:
         return line.currency or None
@@ -122,19 +128,30 @@ class OrderLineSerializer(serializers.Serializer[OrderLine]):
         kept = line.reservation_line.allocations.all() if line.reservation_line else []
         return [row for row in kept if row.open_quantity]
 
-    def get_reservedQuantity(self, line: OrderLine) -> int:
-        return sum(row.open_quantity for row in self.held(line))
+    @property
+    def partner(self) -> Partner:
+        return self.context["view"].partner  # type: ignore[no-any-return]
 
-    def get_backorderedQuantity(self, line: OrderLine) -> int:
-        if line.order.status == Order.Status.CANCELLED:
-            return 0
-        return line.quantity - line.shipped - self.get_reservedQuantity(line)
+    def reserved(self, line: OrderLine) -> tuple[int, int]:
+        """How many units are promised, and how many wait."""
+        units = sum(row.open_quantity for row in self.held(line))
+        return units, 0 if line.order.status == Order.Status.CANCELLED else line.quantity - line.shipped - units
+
+    def get_reservedQuantity(self, line: OrderLine) -> int | None:
+        """What an order for a million got would tell what there is."""
+        units, waiting = self.reserved(line)
+        return units if not waiting or self.partner.disclosure_rule.is_exact else None
+
+    def get_backorderedQuantity(self, line: OrderLine) -> int | None:
+        _, waiting = self.reserved(line)
+        return waiting if not waiting or self.partner.disclosure_rule.is_exact else None
 
     @extend_schema_field(HeldSerializer(many=True))
     def get_allocations(self, line: OrderLine) -> list[dict[str, Any]]:
-        partner: Partner = self.context["view"].partner
+        if not self.partner.disclosure_rule.is_exact:
+            return []
         places = [(row, row.level.location.warehouse) for row in self.held(line)]
-        seen = [row for row, warehouse in places if warehouse and partner.may_see_warehouse(warehouse.code)]
+        seen = [row for row, warehouse in places if warehouse and self.partner.may_see_warehouse(warehouse.code)]
         return list(HeldSerializer(seen, many=True).data)
 
 
@@ -236,8 +253,8 @@ class OrderDoor(Door):
 
     def tag(self, body: dict[str, Any]) -> str:
         # A count that breaks a promise changes what is shown, and knows nothing of orders and their versions.
-        reserved = sum(line["reservedQuantity"] for line in body["lines"])
-        return conditional.etag(f"{body['version']}-{reserved}")
+        told = [line["reservedQuantity"] for line in body["lines"]]
+        return conditional.etag(f"{body['version']}-{sum(units or 0 for units in told)}-{told.count(None)}")
 
     def answer(self, order: Order, status: int = 200) -> Response:
         body = self.body(order)

@@ -39,10 +39,21 @@ PACKAGES_MAX = 100
 class RequestItemSerializer(serializers.Serializer[FulfilmentItem]):
     lineId = serializers.CharField(source="order_line.line_id")
     productId = serializers.CharField(source="order_line.variant.sku")
-    quantity = serializers.IntegerField()
+    quantity = serializers.IntegerField(
+        allow_null=True,
+        help_text="Null of a part of a line, for who neither runs the warehouse nor is told exact numbers.",
+    )
     completedQuantity = serializers.IntegerField(source="completed")
     failedQuantity = serializers.IntegerField(source="failed")
-    openQuantity = serializers.IntegerField(source="open_quantity")
+    openQuantity = serializers.IntegerField(source="open_quantity", allow_null=True)
+
+    def to_representation(self, instance: FulfilmentItem) -> dict[str, Any]:
+        row: dict[str, Any] = super().to_representation(instance)
+        partner: Partner = self.context["view"].partner
+        is_part = instance.quantity != instance.order_line.quantity
+        if is_part and partner.kind != Partner.Kind.LOGISTICS and not partner.disclosure_rule.is_exact:
+            row |= {"quantity": None, "openQuantity": None}
+        return row
 
 
 class RoutingTermSerializer(serializers.Serializer[Any]):

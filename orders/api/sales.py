@@ -38,6 +38,8 @@ EXCEPTIONS = {
     "saleDiffers": "not booked: the sale came before with another content",
     "clockAhead": "the device's clock is ahead of ours; booked as of now",
 }
+# Who is not told how much there is would report a million sold, and learn it here.
+TELL_THE_BOOK = ("foundStock", "brokenPromises", "countedSince", "heldBatch", "expiredBatch", "soldElsewhere")
 REPORTED = OpenApiExample(
     "A shop's evening without a connection",
     request_only=True,
@@ -100,7 +102,10 @@ class ExceptionSerializer(serializers.Serializer[Any]):
     warehouseLocation = serializers.CharField(help_text="As the device said.")
     productId = serializers.CharField(allow_null=True, help_text="The product; null where it is about the whole sale.")
     batchNumber = serializers.CharField(allow_null=True, help_text="As the device said.")
-    quantity = serializers.IntegerField(allow_null=True, help_text="How many units it is about.")
+    quantity = serializers.IntegerField(
+        allow_null=True,
+        help_text="How many units it is about; null where only the book could say and numbers are not told exactly.",
+    )
     isBooked = serializers.BooleanField(help_text="Whether these units left the book.")
 
 
@@ -120,6 +125,14 @@ class SalesBatchSerializer(serializers.Serializer[SalesBatch]):
     exceptions = ExceptionSerializer(many=True, help_text="What was not as the book said. Empty: all was.")
     missing = GapSerializer(many=True, help_text="The device's numbers that had not come by then: send them.")
     postedAt = serializers.DateTimeField(source="posted_at", help_text="When we heard of it.")
+
+    def to_representation(self, instance: SalesBatch) -> dict[str, Any]:
+        row: dict[str, Any] = super().to_representation(instance)
+        if not self.context["view"].partner.disclosure_rule.is_exact:
+            row["exceptions"] = [
+                {**one, "quantity": None} if one["kind"] in TELL_THE_BOOK else one for one in row["exceptions"]
+            ]
+        return row
 
 
 class SalesBatchFilter(filters.FilterSet):

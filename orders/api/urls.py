@@ -2,6 +2,7 @@ from django.urls import path
 
 from orders.api import (
     delivery_dates,
+    feedback,
     notices,
     orders,
     packages,
@@ -18,6 +19,8 @@ urlpatterns = [
     path("deliveryDates", delivery_dates.DeliveryDates.as_view()),
     path("promises/<uuid:promise_id>", delivery_dates.OnePromise.as_view()),
     path("promises/<uuid:promise_id>/replay", delivery_dates.ReplayPromise.as_view()),
+    path("feedback", feedback.AllFeedback.as_view()),
+    path("feedback/<str:number>", feedback.OneFeedback.as_view()),
     path("orders", orders.Orders.as_view()),
     path("orders/<str:number>", orders.OneOrder.as_view()),
     path("orders/<str:number>/confirm", orders.Confirm.as_view()),

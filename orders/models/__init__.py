@@ -1,3 +1,4 @@
+from orders.models.feedback import Feedback
 from orders.models.notice import AdvanceShipNotice, NoticeLine, NoticePackage
 from orders.models.order import Order, OrderLine
 from orders.models.package import Package, PackageLine, SsccSeries
@@ -28,6 +29,7 @@ __all__ = [
     "CalendarDay",
     "CarrierService",
     "DeliveryPromise",
+    "Feedback",
     "FillPause",
     "FoundAtSale",
     "FulfilmentItem",

@@ -48,13 +48,15 @@ def within_limit(router: Router) -> Iterator[None]:
         if router.answer is None or not router.answer.is_cut:
             raise
         most = router.policy.warehouses_max
-        raise TooManyShipments(
+        cut = TooManyShipments(
             f"It is there, but not in {most} {'warehouse' if most == 1 else 'warehouses'}, and no more may send it.",
             warehousesMax=most,
             shortages=[
                 row | {"elsewhere": row["requested"] - (row["available"] or 0)} for row in refusal.data["shortages"]
             ],
-        ) from refusal
+        )
+        cut.is_told, cut.aftermath = refusal.is_told, refusal.aftermath
+        raise cut from refusal
 
 
 class Router:

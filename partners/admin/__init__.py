@@ -70,11 +70,14 @@ def said(problem: Problem) -> str:
     """A refusal in a sentence for staff: the wrong fields' own words, or what there is of the products it is short of."""
     if found := problem.data.get("errors"):
         return " ".join(row["detail"] for row in found)
-    short = [row for row in problem.data.get("shortages", []) if "productId" in row and row["available"] is not None]
+    short = [row for row in problem.data.get("shortages", []) if row["available"] is not None]
     return " ".join(
         [
             str(problem),
-            *(f"{row['productId']}: {row['requested']:,} asked, {row['available']:,} there." for row in short),
+            *(
+                f"{row.get('productId', 'In one place')}: {row['requested']:,} asked, {row['available']:,} there."
+                for row in short
+            ),
         ]
     )
 
@@ -331,6 +334,10 @@ class PartnerForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("buffer_units") is not None and cleaned.get("buffer_percent") is not None:
+            self.add_error("buffer_percent", "Either units or percent; clear one of the two.")
+        if not 0 <= (cleaned.get("buffer_percent") or 0) <= 100:
+            self.add_error("buffer_percent", "From 0 to 100.")
         if cleaned.get("every_warehouse"):
             if cleaned.get("granted_warehouses"):
                 self.add_error("granted_warehouses", "Either every warehouse or these; clear one of the two.")
@@ -351,8 +358,17 @@ class PartnerAdmin(TracedAdmin):
         (None, {"fields": (("code", "kind"), "name", ("status", "gln"), "contact_email")}),
         (
             "What it may see",
-            {"fields": ("assortment", "every_warehouse", "granted_warehouses", ("disclosure", "disclosure_cap"))},
+            {
+                "fields": (
+                    "assortment",
+                    "every_warehouse",
+                    "granted_warehouses",
+                    ("disclosure", "disclosure_cap"),
+                    ("buffer_units", "buffer_percent"),
+                )
+            },
         ),
+        ("How far it may go", {"fields": (("holds_max", "held_units_max"), "probes_max")}),
         ("Record", {"fields": (("version", "created_at"),)}),
     )
     actions_detail = ("issue_credentials",)

@@ -153,7 +153,8 @@ def once(method: Method) -> Method:
             except Problem as refusal:
                 if not refusal.is_final:
                     raise
-                response = errors.respond(refusal, instance=request.path)
+                response = errors.respond(refusal, instance=request.path, caller=request)
+                _write_down(refusal)
             return _kept(row, response)
 
     return wrapper  # type: ignore[return-value]  # an HttpResponse is as good to DRF, and keeps the bytes
@@ -200,10 +201,16 @@ def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Prob
                 idempotency.give_up(rows[place])
                 outcomes[place] = answer
             else:
-                is_refusal = isinstance(answer, Problem)
-                response = errors.respond(answer, instance=asks[place].path) if is_refusal else answer
-                outcomes[place] = _kept(rows[place], response)
+                if isinstance(answer, Problem):
+                    _write_down(answer)
+                    answer = errors.respond(answer, instance=asks[place].path)
+                outcomes[place] = _kept(rows[place], answer)
     return [outcomes[place] for place in range(len(asks))]
+
+
+def _write_down(refusal: Problem) -> None:
+    if refusal.aftermath is not None:
+        refusal.aftermath()
 
 
 def _kept(row: IdempotencyKey, response: Response) -> HttpResponse:

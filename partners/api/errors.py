@@ -12,10 +12,12 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from psycopg import errors as pg
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from partners import actors
+from partners.models import Partner
 from partners.problems import Conflict, InvalidInput, NotFound, Problem
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ def answer_problem(exception: Exception, context: dict[str, Any]) -> Response | 
     if problem is None:
         return None
     set_rollback()
-    response = respond(problem, instance=context["request"].path)
+    response = respond(problem, instance=context["request"].path, caller=context["request"])
     if isinstance(exception, exceptions.APIException):
         for header, attribute in (("WWW-Authenticate", "auth_header"), ("Retry-After", "wait")):
             if value := getattr(exception, attribute, None):
@@ -114,7 +116,11 @@ def from_constraint(error: IntegrityError) -> Problem:
     return ConstraintRefused(f"The database refused this by its rule {name}.", constraint=name)
 
 
-def respond(problem: Problem, *, instance: str) -> Response:
+def respond(problem: Problem, *, instance: str, caller: Request | None = None) -> Response:
+    """The refusal as its reader may know it: what there is instead is told as disclosed."""
+    if "shortages" in problem.data and not problem.is_told and caller is not None:
+        partner: Partner = caller.user.partner  # type: ignore[union-attr]  # HasScope let nobody else in
+        problem.data = partner.disclosure_rule.of_problem(problem.data)
     body = problem.as_json() | {"instance": instance, "requestId": actors.current_request_id()}
     response = Response(body, status=problem.status, content_type="application/problem+json")
     if problem.retry_after_seconds is not None:

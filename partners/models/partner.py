@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -8,6 +10,12 @@ from simple_history.models import HistoricalRecords
 
 from partners.disclosure import Rule
 from partners.models.history import Traced
+
+# Where a partner has no bounds of its own. A shop's open carts, and more than it sells in the minutes a hold lives.
+HOLDS_MAX = 1_000
+HELD_UNITS_MAX = 1_000_000
+# Halving a million takes twenty.
+PROBES_MAX = 5
 
 
 class PartnerQuerySet(models.QuerySet["Partner"]):
@@ -65,6 +73,24 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
         max_length=6, default="exact", choices=[(k, k) for k in ("exact", "capped", "banded", "yesNo")]
     )
     disclosure_cap = models.PositiveIntegerField(null=True, blank=True)
+    buffer_units = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Kept back of each product: neither told nor promised to this partner."
+    )
+    buffer_percent = models.DecimalField(
+        max_digits=5, decimal_places=2, null=True, blank=True,
+        help_text="Instead of units: of what may be promised, rounded up.",
+    )  # fmt: skip
+    probes_max = models.PositiveSmallIntegerField(
+        null=True, blank=True,
+        help_text="How many sizes of one product may be refused in an hour, where that tells more than is"
+        f" disclosed. Empty: {PROBES_MAX}.",
+    )  # fmt: skip
+    holds_max = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Reservations it may hold open at once. Empty: as set for all."
+    )
+    held_units_max = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Units these may keep in all. Empty: as set for all."
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -78,6 +104,14 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
                 condition=Q(disclosure="capped", disclosure_cap__gte=1)
                 | (~Q(disclosure="capped") & Q(disclosure_cap__isnull=True)),
                 name="partner_disclosure_cap_only_when_capped",
+            ),
+            models.CheckConstraint(
+                condition=Q(buffer_units__isnull=True) | Q(buffer_percent__isnull=True),
+                name="partner_buffer_in_units_or_percent",
+            ),
+            models.CheckConstraint(
+                condition=Q(buffer_percent__isnull=True) | Q(buffer_percent__range=(0, 100)),
+                name="partner_buffer_percent_up_to_100",
             ),
             models.CheckConstraint(
                 condition=Q(code__regex=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), name="partner_code_readable"
@@ -97,7 +131,8 @@ class Partner(models.Model):  # type: ignore[django-manager-missing]  # the OAut
 
     @property
     def disclosure_rule(self) -> Rule:
-        return Rule(self.disclosure, self.disclosure_cap)  # type: ignore[arg-type]  # held by the choices
+        kind: Any = self.disclosure  # held by the choices
+        return Rule(kind, self.disclosure_cap, self.buffer_units, self.buffer_percent)
 
     @property
     def speaks_for_itself(self) -> bool:

@@ -60,6 +60,8 @@ def onboard(
         granted_warehouses=granted_warehouses,
         disclosure=rule.kind,
         disclosure_cap=rule.cap,
+        buffer_units=rule.buffer_units,
+        buffer_percent=rule.buffer_percent,
     )
     try:
         with transaction.atomic():

@@ -107,7 +107,7 @@ def promised(*, level_ids: list[int]) -> Any:
             lines__allocations__quantity__gt=F("lines__allocations__consumed") + F("lines__allocations__freed"),
         )
         .annotate(
-            units=Sum(
+            kept_units=Sum(
                 F("lines__allocations__quantity") - F("lines__allocations__consumed") - F("lines__allocations__freed")
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -25,6 +25,7 @@ from stock import availability
 from stock.atp import HORIZON_DAYS, Answer, Term
 from stock.availability import Asker, KitAnswer
 from stock.models import Level
+from stock.operations import lookups
 
 LINES_MAX = 500
 
@@ -149,6 +150,13 @@ def look(
     return Found(answers=answers, kits=dict(kits), skus=skus, equivalents=equivalents)
 
 
+def note(partner: Partner, found: Found, variant_ids: Iterable[int], at: datetime) -> None:
+    """Who was told what of these products, for the leak report."""
+    bounds = partner.disclosure_rule.bounds
+    known = [(variant_id, *bounds(found.answer(variant_id).available)) for variant_id in variant_ids]
+    lookups.note(partner=partner, known=known, at=at)
+
+
 def told(answer: Answer | KitAnswer, quantity: int, rule: Rule) -> dict[str, Any]:
     """What is said of one product, as far as the caller's disclosure goes."""
     said = rule.tell(answer.available)
@@ -193,6 +201,8 @@ class Availability(Door):
         lines = [
             self.line(asked, variants[asked["sku"]], found, explain=fields["explain"]) for asked in fields["lines"]
         ]
+        others = [other.pk for rows in found.equivalents.values() for other, _ in rows]
+        note(self.partner, found, [*(variant.pk for variant in variants.values()), *others], at)
         return Response({"lines": lines, "asOf": at.isoformat().replace("+00:00", "Z")})
 
     def line(self, asked: dict[str, Any], variant: Variant, found: Found, *, explain: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch
@@ -19,7 +20,8 @@ from partners.api.doors import Door, once
 from partners.api.fields import Text
 from partners.models import Partner
 from partners.problems import LeftToTheHouse
-from stock import queries, tracing
+from stock import availability, queries, tracing
+from stock.availability import Asker
 from stock.models import Batch, Recall
 from stock.operations import holds
 
@@ -153,16 +155,21 @@ class BatchDoor(Door):
         return conditional.with_etag(Response(body), conditional.etag_of(body), self.request)
 
     def warehouses(self, batch: Batch) -> list[dict[str, Any]]:
-        """What the caller may know of the batch in each warehouse. One query."""
-        rule = self.partner.disclosure_rule
+        """What the caller may know of the batch in each warehouse. One query; four where not all is told."""
+        rule, at = self.partner.disclosure_rule, timezone.now()
+        most: Mapping[str, int] = {}
+        if not rule.is_exact:
+            asker = Asker(partner=self.partner, channel="", at=at)
+            most = availability.available(variant_ids=[batch.variant_id], asker=asker)[batch.variant_id].by_node
         places: dict[str, list[queries.Position]] = defaultdict(list)
         for position in queries.positions(
-            variant_ids=[batch.variant_id], at=timezone.now(), partner=self.partner, batch_number=batch.number
+            variant_ids=[batch.variant_id], at=at, partner=self.partner, batch_number=batch.number
         ):
             places[position.warehouse_code].append(position)
         rows = []
         for code, here in places.items():
-            told = rule.tell(sum(row.on_hand - row.reserved for row in here if row.is_sellable))
+            free = sum(row.on_hand - row.reserved for row in here if row.is_sellable)
+            told = rule.tell(free if rule.is_exact else min(free, most.get(code, 0)))
             row = {
                 "warehouseLocation": code,
                 "inventoryLevel": sum(row.on_hand for row in here) if rule.is_exact else None,

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from catalog.models import Variant
 from partners.api.doors import Door
 from partners.api.pagination import LIMIT_MAX
-from stock.api.availability import look, told
+from stock.api.availability import look, note, told
 from stock.availability import Asker
 from stock.models import Level
 
@@ -106,6 +106,7 @@ class Consolidated(Door):
         asker = Asker(partner=self.partner, channel=request.query_params.get("channel", ""), at=at)
         found = look(page, asker, partner=self.partner, needed_by=None, with_equivalents=False)
         rule = self.partner.disclosure_rule
+        note(self.partner, found, [variant.pk for variant in page], at)
         return Response(
             {
                 "productId": product.sku,

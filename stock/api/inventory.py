@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -24,9 +26,9 @@ from partners.api.fields import QUANTITY_MAX, ExpirationDate, Quantity, Text
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import Partner
 from partners.problems import InvalidInput
-from stock import asof, ledger, queries
+from stock import asof, availability, ledger, queries
 from stock.models import Batch, Level, Location, Warehouse
-from stock.operations import movements
+from stock.operations import lookups, movements
 
 # Partners may hold units back; to let them go is the staff's.
 BOOKABLE = ("receipt", "adjustment", "damage", "return", "writeOff", "transferOut", "transferIn", "quarantine")
@@ -58,8 +60,8 @@ class LevelSerializer(serializers.Serializer[Any]):
     inventoryLevel = serializers.IntegerField(allow_null=True)
     reservedQuantity = serializers.IntegerField(allow_null=True)
     availableQuantity = serializers.IntegerField(allow_null=True)
-    lastUpdated = serializers.DateTimeField()
-    version = serializers.IntegerField()
+    lastUpdated = serializers.DateTimeField(allow_null=True)
+    version = serializers.IntegerField(allow_null=True, help_text="Rises with each change; null where numbers are.")
 
 
 class InventorySerializer(serializers.Serializer[Any]):
@@ -81,8 +83,11 @@ class InventorySerializer(serializers.Serializer[Any]):
     warehouseLocation = serializers.CharField(allow_null=True, help_text="Null when it lies in several.")
     batchNumber = serializers.CharField(allow_null=True, help_text="Null when there are several batches or none.")
     expirationDate = serializers.DateField(allow_null=True, help_text="The earliest of what is sellable.")
-    lastUpdated = serializers.DateTimeField(allow_null=True)
-    version = serializers.IntegerField()
+    lastUpdated = serializers.DateTimeField(allow_null=True, help_text="Null where numbers are not disclosed exactly.")
+    version = serializers.IntegerField(
+        allow_null=True, help_text="Rises with each change; null where numbers are not disclosed exactly. The ETag"
+        " changes when anything told here does."
+    )  # fmt: skip
     levels = LevelSerializer(many=True)
 
 
@@ -173,7 +178,13 @@ class Inventory(Door):
 
     @extend_schema(operation_id="listInventory", parameters=[AS_OF])
     def get(self, request: Request) -> Response:
-        """Levels of the caller's products in the caller's warehouses, now or as of a moment of the past."""
+        """Levels of the caller's products in the caller's warehouses, now or as of a moment of the past.
+
+        Who is not told exact numbers is not told either when one changed, and cannot ask by `updatedSince`.
+        """
+        is_exact = self.partner.disclosure_rule.is_exact
+        if not is_exact and "updatedSince" in request.query_params:
+            raise BadPage("updatedSince: when levels change is not disclosed to you; ask /availability.")
         at = read_moment(request.query_params.get("asOf"), now=timezone.now())
         levels = (
             Level.objects.for_partner(self.partner)
@@ -181,8 +192,11 @@ class Inventory(Door):
             .select_related("variant", "location__warehouse", "batch", "owner")
         )
         page = self.paginate_queryset(self.filter_queryset(levels)) or []
-        is_exact = self.partner.disclosure_rule.is_exact
         rows = [level_as_json(level, is_exact=is_exact) for level in page]
+        if is_exact:
+            # A page may not hold all the places of a product, so that what it has is the least there is.
+            known = [(level.variant_id, level.available, None) for level in page if level.is_sellable]
+            lookups.note(partner=self.partner, known=known, at=timezone.now())
         if at is not None:
             held = asof.on_hand(at=at, variant_ids=[level.variant_id for level in page]) if is_exact else {}
             for level, row in zip(page, rows, strict=True):
@@ -230,7 +244,7 @@ class ProductInventory(Door):
         warehouse = find_warehouse(self.partner, fields.pop("warehouse_code"))
         with transaction.atomic(durable=True):
             lock_product(variant, warehouse, fields["batch_number"])
-            tags = [etag_of(variant, self.partner), etag_of(variant, self.partner, warehouse.code)]
+            tags = [self.tag(variant, source), self.tag(variant, source, warehouse.code)]
             conditional.check_match(accepted, *tags)
             movements.set_level(
                 variant=variant, warehouse=warehouse, supplier=source, actor=self.actor, at=timezone.now(), **fields
@@ -253,16 +267,36 @@ class ProductInventory(Door):
     ) -> Response:
         if warehouse is not None and not self.partner.may_see_warehouse(warehouse):
             raise Http404
-        tag = etag_of(variant, self.partner, warehouse)
+        is_exact = self.partner.disclosure_rule.is_exact
+        tag = etag_of(variant, self.partner, warehouse) if is_exact else ""
+        body = self.body(variant, source, warehouse, batch_number)
+        return conditional.with_etag(Response(body, status=status), tag or etag_of_told(body), self.request)
+
+    def body(
+        self, variant: Variant, source: Partner, warehouse: str | None, batch_number: str | None = None
+    ) -> dict[str, Any]:
+        at = timezone.now()
         found = queries.positions(
-            variant_ids=[variant.pk],
-            at=timezone.now(),
-            partner=self.partner,
-            warehouse_code=warehouse,
-            batch_number=batch_number,
+            variant_ids=[variant.pk], at=at, partner=self.partner, warehouse_code=warehouse, batch_number=batch_number
         )
-        body = product_as_json(found, variant=variant, supplier=source, partner=self.partner)
-        return conditional.with_etag(Response(body, status=status), tag, self.request)
+        free = sum(row.on_hand - row.reserved for row in found if row.is_sellable)
+        if self.partner.disclosure_rule.is_exact:
+            lookups.note(partner=self.partner, known=[(variant.pk, free, free)], at=at)
+            return product_as_json(found, variant=variant, supplier=source, partner=self.partner)
+        asker = availability.Asker(partner=self.partner, channel="", at=at)
+        answer = availability.available(variant_ids=[variant.pk], asker=asker)[variant.pk]
+        free = min(free, answer.available if warehouse is None else answer.by_node.get(warehouse, 0))
+        bounds = self.partner.disclosure_rule.bounds(free)
+        # What one place or batch has bounds the whole from below only.
+        whole = bounds if warehouse is None and batch_number is None else (bounds[0], None)
+        lookups.note(partner=self.partner, known=[(variant.pk, *whole)], at=at)
+        return product_as_told(found, free, variant=variant, supplier=source, partner=self.partner)
+
+    def tag(self, variant: Variant, source: Partner, warehouse: str | None = None) -> str:
+        """The ETag of what the caller was told."""
+        if self.partner.disclosure_rule.is_exact:
+            return etag_of(variant, self.partner, warehouse)
+        return etag_of_told(self.body(variant, source, warehouse))
 
 
 def book(door: Door, variant: Variant, fields: dict[str, Any], supplier: Partner | None) -> movements.Booked:
@@ -346,6 +380,11 @@ def etag_of(variant: Variant, partner: Partner, warehouse: str | None = None) ->
     return conditional.etag(f"{warehouse}:{version}")
 
 
+def etag_of_told(body: dict[str, Any]) -> str:
+    """Of what is told of the stock, so that it changes when that does and tells nothing besides."""
+    return conditional.etag(hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24])
+
+
 def level_as_json(level: Any, *, is_exact: bool) -> dict[str, Any]:
     batch = level.batch
     return {
@@ -360,8 +399,8 @@ def level_as_json(level: Any, *, is_exact: bool) -> dict[str, Any]:
         "inventoryLevel": level.on_hand if is_exact else None,
         "reservedQuantity": level.reserved if is_exact else None,
         "availableQuantity": (level.available if level.is_sellable else 0) if is_exact else None,
-        "lastUpdated": _time(level.updated_at),
-        "version": level.version,
+        "lastUpdated": _time(level.updated_at) if is_exact else None,
+        "version": level.version if is_exact else None,
     }
 
 
@@ -386,30 +425,49 @@ def position_as_json(position: queries.Position) -> dict[str, Any]:
 def product_as_json(
     found: list[queries.Position], *, variant: Variant, supplier: Partner, partner: Partner
 ) -> dict[str, Any]:
-    """The guide's object. A partner that is not told exactly gets no levels, only what its rule says."""
+    """The guide's object, for who is told exact numbers."""
     sellable = [position for position in found if position.is_sellable]
     on_hand = sum(position.on_hand for position in sellable)
     reserved = sum(position.reserved for position in sellable)
-    rule = partner.disclosure_rule
-    told = rule.tell(on_hand - reserved)
-    warehouses = {position.warehouse_code for position in found}
-    batches = {position.batch_number for position in found}
-    dates = [position.expires_on for position in sellable if position.expires_on and position.on_hand]
-    is_retail = partner.kind in Partner.RETAIL_KINDS
-    return {
-        "supplierId": supplier.code,
-        "retailPartnerId": partner.code if is_retail else None,
-        "productId": variant.sku,
-        "inventoryLevel": on_hand if rule.is_exact else None,
-        "reservedQuantity": reserved if rule.is_exact else None,
+    return _heading(found, variant, supplier, partner) | {
+        "inventoryLevel": on_hand,
+        "reservedQuantity": reserved,
+        "availableQuantity": on_hand - reserved,
+        "availability": str(on_hand - reserved),
+        "lastUpdated": _time(max((position.updated_at for position in found), default=None)),
+        "version": sum(position.version for position in found),
+        "levels": [position_as_json(position) for position in found],
+    }
+
+
+def product_as_told(
+    found: list[queries.Position], free: int, *, variant: Variant, supplier: Partner, partner: Partner
+) -> dict[str, Any]:
+    """The guide's object, for who is not told all: what its rule says of the `free` units that may be promised to it,
+    and neither levels nor anything that moves with them."""
+    told = partner.disclosure_rule.tell(free)
+    return _heading(found, variant, supplier, partner) | {
+        "inventoryLevel": None,
+        "reservedQuantity": None,
         "availableQuantity": told.quantity,
         "availability": told.label,
+        "lastUpdated": None,
+        "version": None,
+        "levels": [],
+    }
+
+
+def _heading(found: list[queries.Position], variant: Variant, supplier: Partner, partner: Partner) -> dict[str, Any]:
+    warehouses = {position.warehouse_code for position in found}
+    batches = {position.batch_number for position in found}
+    dates = [row.expires_on for row in found if row.is_sellable and row.expires_on and row.on_hand]
+    return {
+        "supplierId": supplier.code,
+        "retailPartnerId": partner.code if partner.kind in Partner.RETAIL_KINDS else None,
+        "productId": variant.sku,
         "warehouseLocation": warehouses.pop() if len(warehouses) == 1 else None,
         "batchNumber": batches.pop() if len(batches) == 1 else None,
         "expirationDate": min(dates).isoformat() if dates else None,
-        "lastUpdated": _time(max((position.updated_at for position in found), default=None)),
-        "version": sum(position.version for position in found),
-        "levels": [position_as_json(position) for position in found] if rule.is_exact else [],
     }
 
 

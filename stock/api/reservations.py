@@ -19,6 +19,7 @@ from partners import idempotency
 from partners.api import conditional, doors
 from partners.api.doors import Ask, Door, once
 from partners.api.fields import Flag, Quantity, Text
+from partners.disclosure import Rule
 from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from partners.turnstile import Turnstile
@@ -43,7 +44,10 @@ class WantedFields(serializers.Serializer[Any]):
     lines = WantedLine(many=True, allow_empty=False, max_length=LINES_MAX)
     expiresInSeconds = Quantity(source="seconds", required=False, default=SECONDS_DEFAULT, max_value=SECONDS_MAX)
     channel = Text(max_length=40, required=False, default="", allow_blank=True)
-    allOrNothing = Flag(source="is_all_or_nothing", required=False, default=True)
+    allOrNothing = Flag(
+        source="is_all_or_nothing", required=False, default=True,
+        help_text="Else what there is, as far as it is disclosed to you.",
+    )  # fmt: skip
 
 
 class ExtendFields(serializers.Serializer[Any]):
@@ -59,7 +63,9 @@ class CommitFields(serializers.Serializer[Any]):
 
 
 class AllocationSerializer(serializers.Serializer[Any]):
-    warehouseLocation = serializers.CharField(source="level.location.warehouse.code")
+    """Where units are kept; one row of them all, without place or batch, where numbers are not told exactly."""
+
+    warehouseLocation = serializers.CharField(source="level.location.warehouse.code", allow_null=True)
     batchNumber = serializers.CharField(source="level.batch.number", default=None, allow_null=True)
     quantity = serializers.IntegerField()
 
@@ -87,6 +93,24 @@ class ReservationSerializer(serializers.Serializer[Reservation]):
     lines = ReservedLine(many=True)
     version = serializers.IntegerField()
 
+    def to_representation(self, instance: Reservation) -> dict[str, Any]:
+        row: dict[str, Any] = super().to_representation(instance)
+        rule: Rule = self.context.get("rule") or self.context["view"].partner.disclosure_rule
+        if not rule.is_exact:
+            for line in row["lines"]:
+                for kept in (line, *line["components"]):
+                    kept["allocations"] = _added_up(kept, of_order=instance.expires_at is None)
+        return row
+
+
+def _added_up(line: dict[str, Any], *, of_order: bool) -> list[dict[str, Any]]:
+    """What is kept for a line, wherever it lies: a promise in two places would tell what the first one has. An
+    order waits for the rest, and what it has got of it by then would tell what there is."""
+    units = sum(row["quantity"] for row in line["allocations"])
+    if not units or (of_order and units < line["quantity"]):
+        return []
+    return [{"warehouseLocation": None, "batchNumber": None, "quantity": units}]
+
 
 def shown() -> ReservationQuerySet:
     """Reservations with their lines, where these are kept, and kits with their components. Six queries at most."""
@@ -110,7 +134,7 @@ class ReservationDoor(Door):
 
     def answer(self, reservation: Reservation, status: int = 200) -> Response:
         row = shown().get(pk=reservation.pk)
-        response = Response(ReservationSerializer(row).data, status=status)
+        response = Response(self.get_serializer(row).data, status=status)
         return conditional.with_etag(response, conditional.etag(row.version), self.request)
 
 
@@ -135,7 +159,9 @@ class Reservations(ReservationDoor):
 
         Batches that expire first are promised first. Asked again with the same `reference` and content it
         answers the same; with other content 409 `reference_reused`. Not enough is 409 `insufficient_stock`
-        with `shortages[{productId, requested, available}]`, and nothing is reserved.
+        with `shortages[{productId, requested, available}]`, and nothing is reserved. 429 `too_many_holds` and
+        `too_many_units_held` say that open reservations keep all they may; 429 `probing_limited` that too many
+        quantities of a product were refused within the hour.
         """
         key = idempotency.read_key(request.headers.get("Idempotency-Key"))
         mark = idempotency.fingerprint(method="POST", path=request.path, body=request.data)
@@ -217,12 +243,13 @@ def grant(wishes: Sequence[Wish]) -> list[Response | Problem]:
         outcomes = reservations.reserve_together(wishes=wishes)
     rows = shown().in_bulk([outcome[0].pk for outcome in outcomes if not isinstance(outcome, Problem)])
     answers: list[Response | Problem] = []
-    for outcome in outcomes:
+    for wish, outcome in zip(wishes, outcomes, strict=True):
         if isinstance(outcome, Problem):
             answers.append(outcome)
             continue
         row = rows[outcome[0].pk]
-        response = Response(ReservationSerializer(row).data, status=201 if outcome[1] else 200)
+        told = {"rule": wish.partner.disclosure_rule if wish.partner else Rule()}
+        response = Response(ReservationSerializer(row, context=told).data, status=201 if outcome[1] else 200)
         response["Location"] = f"/api/v1/reservations/{row.public_id}"
         response["ETag"] = conditional.etag(row.version)
         answers.append(response)

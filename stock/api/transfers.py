@@ -175,6 +175,9 @@ class Transfers(TransferDoor):
     def post(self, request: Request) -> Response:
         """Write down what is to go; nothing moves, and nothing is kept for it, until it is dispatched."""
         fields = self.understood(PlanFields)
+        if not self.partner.disclosure_rule.is_exact:
+            code = fields["sourceWarehouse"]
+            raise InvalidInput.at("sourceWarehouse", f"There is no warehouse {code} for you to send from.")
         planned = transfers.plan(
             source=find_warehouse(self.partner, fields["sourceWarehouse"], "sourceWarehouse"),
             target=find_warehouse(self.partner, fields["targetWarehouse"], "targetWarehouse"),

@@ -13,6 +13,7 @@ from stock.models.costing import (
 from stock.models.count import Count, CountLine
 from stock.models.inbound import Inbound
 from stock.models.level import Level
+from stock.models.lookup import LookUp, RefusedSize
 from stock.models.movement import Movement
 from stock.models.ownership import OwnerGrant
 from stock.models.reason import Reason
@@ -39,11 +40,13 @@ __all__ = [
     "Inbound",
     "Level",
     "Location",
+    "LookUp",
     "Movement",
     "OwnerGrant",
     "PromiseRule",
     "Reason",
     "Recall",
+    "RefusedSize",
     "Reservation",
     "ReservationLine",
     "Revaluation",

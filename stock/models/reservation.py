@@ -44,6 +44,7 @@ class Reservation(models.Model):
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of what was asked for.")
     state = models.CharField(max_length=9, choices=State, default=State.OPEN)
     expires_at = models.DateTimeField(null=True)
+    units = models.BigIntegerField(default=0, db_default=0, help_text="All that was asked for, added up.")
     extensions = models.PositiveSmallIntegerField(default=0)
     actor = models.CharField(max_length=160)
     version = models.PositiveIntegerField(default=1)
@@ -57,6 +58,12 @@ class Reservation(models.Model):
         indexes = [
             models.Index(fields=["expires_at"], name="reservation_running_out", condition=Q(state="open")),
             models.Index(fields=["partner", "-id"], name="reservation_by_partner"),
+            models.Index(
+                fields=["partner"],
+                include=["units"],
+                name="reservation_held_by_partner",
+                condition=Q(state="open", expires_at__isnull=False),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

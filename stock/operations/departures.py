@@ -301,6 +301,6 @@ def _move_promise(
 def _short(departure: Departure, available: int) -> InsufficientStock:
     sku = departure.line.variant.sku
     return InsufficientStock(
-        f"{departure.quantity} of {sku} cannot leave {departure.warehouse.code}; {available} can.",
+        f"{departure.quantity} of {sku} cannot leave {departure.warehouse.code}.",
         shortages=[{"productId": sku, "requested": departure.quantity, "available": available}],
     )

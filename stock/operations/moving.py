@@ -60,7 +60,7 @@ def move(
     here, there = levels[posting.side(posting.source)], levels[posting.side(posting.target)]
     if quantity > here.on_hand:
         raise ledger.NotEnoughOnHand(
-            f"{quantity} asked, {here.on_hand} there to take.",
+            "There is less to take than that.",
             shortages=[{"levelId": here.id, "requested": quantity, "available": here.on_hand}],
         )
     promised = max(quantity - here.available, 0)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from catalog.models import KitComponent, Variant
+from partners.disclosure import Rule
 from partners.models import Partner
 from partners.problems import Problem
 from stock import allocation, availability, ledger, queries
 from stock.allocation import Chooser, Demand, Plan
+from stock.operations import lookups
 
 
 class InsufficientStock(Problem):
@@ -111,8 +114,13 @@ class Desk:
         self._offers: dict[int | None, list[queries.Offer]] = {}
         self._taken: dict[int, int] = defaultdict(int)
 
+    def rules_count(self, wish: Wish) -> bool:
+        """Whether a rule of promising or what is kept back from the partner bounds this wish."""
+        return self.has_rules or availability.kept_back_from(wish.partner) is not None
+
     def decide(self, wish: Wish, rows: Sequence[Row]) -> list[Plan]:
-        """A plan for each row; a kit's own row has an empty one.
+        """A plan for each row; a kit's own row has an empty one. Part of a wish that was held by its partner is as
+        much as it may be told there is, or it would ask for a million and read off the rest.
 
         Raises InsufficientStock unless the wish is content with less; it has taken nothing then.
         """
@@ -126,13 +134,18 @@ class Desk:
         is_absurd = any(row.quantity > ledger.ON_HAND_MAX for row in rows)
         if is_short and (wish.is_all_or_nothing or is_empty or is_absurd):
             raise _insufficient(wish, rows, decided)
+        if is_short and wish.partner and wish.header.seconds is not None:
+            rule = wish.partner.disclosure_rule
+            decided = [plan.cut(rule.floor(plan.quantity)) if plan.missing else plan for plan in decided]
+        if is_short and wish.partner:
+            lookups.keep_refused(partner=wish.partner, refused=_lacking(wish, rows, decided), at=wish.header.at)
         for pick in (pick for plan in decided for pick in plan.picks):
             self._taken[pick.level_id] += pick.quantity
         return decided
 
     def offers(self, wish: Wish) -> tuple[list[queries.Offer], dict[tuple[int, str], int]]:
         """What may be picked, and how far: by variant and warehouse, with the warehouse "" in all."""
-        return self._ruled(wish) if self.has_rules else (self._free(wish), {})
+        return self._ruled(wish) if self.rules_count(wish) else (self._free(wish), {})
 
     def _free(self, wish: Wish) -> list[queries.Offer]:
         """What this partner may be promised; the same for all its wishes."""
@@ -174,25 +187,32 @@ def lines_of(*, rows: Sequence[Row], plans: Sequence[Plan], offset: int = 0) -> 
 
 
 def _insufficient(wish: Wish, rows: Sequence[Row], plans: Sequence[Plan]) -> InsufficientStock:
-    """What is asked and what could be had, product by product; of a kit, how many could be made."""
-    requested: dict[str, int] = defaultdict(int)
-    found: dict[str, int] = defaultdict(int)
+    """The refusal, with what is asked and what could be had of each product."""
+    rule = wish.partner.disclosure_rule if wish.partner else Rule()
+    lacking = _lacking(wish, rows, plans)
+    skus = {line.variant.pk: line.variant.sku for line in wish.wanted}
+    shortages: list[dict[str, Any]] = [
+        {"productId": skus[variant_id], "requested": requested, "available": rule.tell(found).quantity}
+        for variant_id, requested, found in lacking
+    ]
+    names = ", ".join(row["productId"] for row in shortages[:5])
+    refusal = InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
+    refusal.is_told = True
+    if wish.partner:
+        refusal.aftermath = partial(lookups.keep_refused, partner=wish.partner, refused=lacking, at=wish.header.at)
+    return refusal
+
+
+def _lacking(wish: Wish, rows: Sequence[Row], plans: Sequence[Plan]) -> list[tuple[int, int, int]]:
+    """What is asked and what could be had (of a kit, how many could be made) of the products there is too little of."""
+    requested: dict[int, int] = defaultdict(int)
+    found: dict[int, int] = defaultdict(int)
     for place, line in enumerate(wish.wanted):
         shares = [
             line.quantity * (row.quantity - plan.missing) // row.quantity
             for row, plan in zip(rows, plans, strict=True)
             if row.line == place and not row.is_kit
         ]
-        requested[line.variant.sku] += line.quantity
-        found[line.variant.sku] += min(shares)
-    shortages: list[dict[str, Any]] = [
-        {
-            "productId": sku,
-            "requested": quantity,
-            "available": wish.partner.disclosure_rule.tell(found[sku]).quantity if wish.partner else found[sku],
-        }
-        for sku, quantity in requested.items()
-        if found[sku] < quantity
-    ]
-    names = ", ".join(row["productId"] for row in shortages[:5])
-    return InsufficientStock(f"There is not enough of {names}; nothing was reserved.", shortages=shortages)
+        requested[line.variant.pk] += line.quantity
+        found[line.variant.pk] += min(shares)
+    return [(pk, units, found[pk]) for pk, units in requested.items() if found[pk] < units]

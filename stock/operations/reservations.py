@@ -22,10 +22,10 @@ from partners import outbox
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
-from stock import allocation, ledger, queries
+from stock import allocation, availability, ledger, queries
 from stock.allocation import Chooser
 from stock.models import Allocation, Level, Reservation, ReservationLine
-from stock.operations import departures, promising
+from stock.operations import bounds, departures, lookups, promising
 from stock.operations.departures import Departure
 from stock.operations.promising import InsufficientStock, Wanted, Wish
 
@@ -84,7 +84,7 @@ def reserve(
     where the caller has a way of its own to `choose` the warehouses.
 
     Raises InsufficientStock (nothing is reserved; without `is_all_or_nothing` only when not a single unit
-    is there) and ReferenceReused (other content).
+    is there), ReferenceReused (other content), and what `bounds` raises where the partner goes too far.
     """
     wish = wish_for(
         reference=reference, wanted=wanted, partner=partner, actor=actor, at=at, seconds=seconds, channel=channel,
@@ -96,7 +96,10 @@ def reserve(
 def reserve_wish(*, wish: Wish) -> tuple[Reservation, bool]:
     """`reserve`, of a wish made before."""
     made = _reserve_at_once(wish) if wish.choose is allocation.allocate else None
-    return (made, True) if made else _reserve_under_locks(wish)
+    outcome = (made, True) if made else _reserve_under_locks(wish)
+    if outcome[1]:
+        _note(wish)
+    return outcome
 
 
 def wish_for(
@@ -115,6 +118,7 @@ def wish_for(
     header = ledger.Claim(
         public_id=uuid.uuid4(), partner_id=partner.pk if partner else None, reference=reference, channel=channel,
         fingerprint=_fingerprint(wanted, channel), seconds=seconds, actor=actor, at=at,
+        units=sum(line.quantity for line in wanted),
     )  # fmt: skip
     return Wish(
         wanted=tuple(wanted), partner=partner, is_all_or_nothing=is_all_or_nothing, header=header, choose=choose
@@ -128,7 +132,17 @@ def reserve_together(*, wishes: Sequence[Wish]) -> list[tuple[Reservation, bool]
     reference. For a product everybody wants at once: the crowd waits in the application and not on the row.
     """
     with transaction.atomic():
-        return _grant(wishes)
+        outcomes = _grant(wishes)
+    for wish, outcome in zip(wishes, outcomes, strict=True):
+        if not isinstance(outcome, Problem) and outcome[1]:
+            _note(wish)
+    return outcomes
+
+
+def _note(wish: Wish) -> None:
+    if wish.is_all_or_nothing:
+        units = [(line.variant.pk, line.quantity) for line in wish.wanted]
+        lookups.note_granted(partner=wish.partner, units=units, at=wish.header.at)
 
 
 def _reserve_at_once(wish: Wish) -> Reservation | None:
@@ -137,6 +151,8 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
     Within a larger transaction a try that failed is taken back: it may have locked a level, and whoever then
     locks all of them in id order must not hold one already.
     """
+    if availability.kept_back_from(wish.partner):
+        return None
     before = transaction.savepoint_create() if connection.in_atomic_block else None
     made = ledger.reserve(
         wish.header,
@@ -178,6 +194,14 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
         if is_ours and standing.public_id != header.public_id:
             run_out[place] = standing
     new = [place for place in range(len(wishes)) if not isinstance(found := outcomes[place], Problem) and found[1]]
+    kept = _Kept()
+    for place, too_far in zip(new, bounds.check(wishes=[wishes[place] for place in new]), strict=True):
+        if too_far:
+            if place not in run_out:
+                kept.refused.append(cast(tuple[Reservation, bool], outcomes[place])[0].pk)
+            outcomes[place] = too_far
+            run_out.pop(place, None)
+    new = [place for place in new if not isinstance(outcomes[place], Problem)]
     kits = promising.kits_among(wishes[place] for place in new)
     rows = {place: promising.rows_of(wish=wishes[place], kits=kits) for place in new}
     variant_ids = {row.variant_id for found in rows.values() for row in found}
@@ -185,9 +209,8 @@ def _grant(wishes: Sequence[Wish]) -> list[tuple[Reservation, bool] | Problem]:
     for place, earlier in run_out.items():
         outcomes[place] = _take_name_over(wishes[place].header, earlier, held), True
     desk = promising.Desk(variant_ids, held)
-    kept = _Kept()
     for place in new:
-        if desk.has_rules and kept.lines:
+        if desk.rules_count(wishes[place]) and kept.lines:
             kept.write(wishes[place].header)  # what the wishes before got counts in the rules
             desk = promising.Desk(variant_ids, held)
         reservation = cast(tuple[Reservation, bool], outcomes[place])[0]

@@ -203,7 +203,7 @@ def test_a_clerk_puts_goods_away_from_the_products_page(keeper, shop):
     warehouses.open_location(warehouse=Warehouse.objects.get(), code="A-01", actor=make.TESTER)
     form = keeper.get(reverse("admin:catalog_variant_move", args=[variant.pk]))["Location"]
     assert 'value="SAUCE"' in keeper.get(form).content.decode()
-    assert "11 asked, 10 there to take" in keeper.post(form, a_move(quantity=11)).content.decode()
+    assert "11 asked, 10 there." in keeper.post(form, a_move(quantity=11)).content.decode()
     assert "has no bin Z-99" in keeper.post(form, a_move(to_code="Z-99")).content.decode()
     answer = keeper.post(form, a_move())
     assert answer["Location"] == reverse("admin:catalog_variant_change", args=[variant.pk])

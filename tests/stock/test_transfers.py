@@ -536,6 +536,9 @@ def test_who_is_not_told_quantities_exactly_sees_no_transfers(api, north, south,
     client = api(make.make_partner(disclosure="yesNo"))
     assert client.get("/transfers").json()["items"] == []
     assert client.get(f"/transfers/{transfer.number}").status_code == 404
+    refused = client.post("/transfers", PLAN)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "sourceWarehouse")
+    assert Transfer.objects.count() == 1
 
 
 def test_a_page_of_transfers_costs_the_same_few_queries_however_long(

@@ -24,7 +24,11 @@ class Command(BaseCommand):
         parser.add_argument("--kind", required=True, choices=Partner.Kind.values)
         parser.add_argument("--scopes", help='scopes, e.g. "inventory:read orders:read"; default: all of its kind')
         parser.add_argument("--warehouses", help="codes of the warehouses it may see, e.g. W1,W2; default: all")
-        parser.add_argument("--disclosure", default="exact", help="exact, capped:N, banded or yesNo")
+        parser.add_argument(
+            "--disclosure",
+            default="exact",
+            help="exact, capped:N, banded or yesNo; ,buffer:N keeps units back, ,buffer:P%% a share",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
