@@ -264,7 +264,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["partners.api.schema.describe_security"],
+    "POSTPROCESSING_HOOKS": ["partners.api.document.complete"],
 }
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")

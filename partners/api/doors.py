@@ -20,13 +20,14 @@ from partners import actors, idempotency
 from partners.actors import Actor
 from partners.api import errors
 from partners.api.auth import Caller
+from partners.api.deprecation import Deprecation
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import IdempotencyKey, Partner
 from partners.problems import Problem
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "examples": ["cart-1"]},
     OpenApiParameter.HEADER,
     required=True,
     description=(
@@ -36,7 +37,11 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     ),
 )
 IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, required=True, description="The ETag this change was made from."
+    "If-Match",
+    {"type": "string", "minLength": 1, "maxLength": 2_000, "examples": ['"3"']},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The ETag this change was made from.",
 )
 
 
@@ -47,6 +52,9 @@ class Door(GenericAPIView[Any]):
     keyset: ClassVar[str] = "id"
     pagination_class = KeysetPagination
     filterset_class: ClassVar[Any] = None
+    # By method: what will go, and refusals that cannot be seen in the source (partners/api/refusals.py).
+    deprecated: ClassVar[dict[str, Deprecation]] = {}
+    refusals: ClassVar[dict[str, tuple[type[Problem], ...]]] = {}
 
     @property
     def caller(self) -> Caller:
@@ -68,6 +76,12 @@ class Door(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if gone := self.deprecated.get(str(request.method)):
+            gone.put(response)
+        return response
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.filterset_class is None:

@@ -22,6 +22,7 @@ class FeedWasReset(Problem):
 
     code = "feed_was_reset"
     title = "The feed began anew"
+    remedy = "Read the state anew, then go on from head with the new epoch."
     status = 410
     is_final = False
 

@@ -16,11 +16,16 @@ from partners.problems import Problem
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
+# What servers take as one line of HTTP, about.
+QUERY_CHARACTERS_MAX = 2_000
 
 
 class BadPage(Problem):
+    """A query parameter is unknown, or has a value that cannot be used."""
+
     code = "invalid_parameter"
     title = "A query parameter cannot be used"
+    remedy = "Correct the parameter the detail names."
     status = 400
     is_final = False
 
@@ -53,7 +58,7 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["items", "nextCursor"],
             "properties": {
-                "items": {"type": "array", "items": schema},
+                "items": {"type": "array", "items": schema, "description": "The rows of this page."},
                 "nextCursor": {
                     "type": ["string", "null"],
                     "description": "Send it as `cursor` for the next page; null on the last page.",
@@ -68,7 +73,7 @@ class KeysetPagination(BasePagination):
             {
                 "name": "cursor",
                 "in": "query",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "maxLength": QUERY_CHARACTERS_MAX},
                 "description": "`nextCursor` of the page before.",
             },
         ]

@@ -1,73 +1,114 @@
-"""The OpenAPI document: problems beside every answer, scopes beside every door."""
+"""The OpenAPI document: what each operation does, what it refuses, and an example of both."""
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import Any
 
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.serializers import ListSerializer
 
-PROBLEM = {
-    "type": "object",
-    "description": "A refusal (RFC 9457). `code` is stable; further members depend on it.",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "examples": ["insufficient_stock"]},
-        "detail": {"type": "string"},
-        "instance": {"type": "string", "format": "uri-reference"},
-        "requestId": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "field": {"type": "string", "examples": ["lines[0].quantity"]},
-                    "pointer": {"type": "string", "examples": ["#/lines/0/quantity"]},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-    },
-    "additionalProperties": True,
+from partners.api import catalogue, document, refusals
+
+OF_ALL = ("not_authenticated", "invalid_token", "insufficient_scope", "partner_suspended", "invalid_parameter",
+          "rate_limited", "busy")  # fmt: skip
+OF_WRITES = ("malformed", "invalid_input", "body_too_large", "unsupported_media_type")
+# By the header that is asked for.
+OF_HEADERS = {
+    "Idempotency-Key": (
+        "idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused", "idempotency_in_progress",
+        "conflict", "constraint_refused",
+    ),
+    "If-Match": ("precondition_required", "precondition_failed", "conflict", "constraint_refused"),
+}  # fmt: skip
+TWICE = {
+    "Idempotency-Key": "Sent again with the same `Idempotency-Key` it does nothing more: the first answer comes again, "
+    "with `Idempotent-Replayed: true`.",
+    "If-Match": "Once it has succeeded the ETag is another one: sent again it is 412 `precondition_failed`.",
 }
-REFUSALS = {
-    "400": "Malformed: not JSON, an unknown parameter, or a header is missing.",
-    "401": "No token, or one that is unknown, expired or revoked.",
-    "403": "The token's scope does not cover this.",
-    "404": "Not there, or not yours.",
-    "409": "The state of things does not allow it.",
-    "412": "It changed since you read it.",
-    "413": "The body is too large.",
-    "415": "The body is not application/json.",
-    "422": "Understood, but a field cannot be used.",
-    "428": "If-Match is missing.",
-    "503": "Busy; send the same request again.",
-}
-OF_READS = ("400", "401", "403", "404", "503")
-OF_WRITES = ("400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "503")
+READS_ONLY = "It changes nothing, however often it is asked."
 
 
 class ProblemSchema(AutoSchema):
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """A GET that is called list… and is paged; the library knows only views that inherit their lists from it."""
+        is_paged = getattr(self.view, "pagination_class", None) is not None
+        return bool(self.method == "GET" and is_paged and self.get_operation_id().startswith("list"))
+
+    def get_filter_backends(self) -> list[Any]:
+        """The filter set of a list; the doors apply it themselves."""
+        return [DjangoFilterBackend] if self._is_list_view() and self.view.filterset_class else []
+
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)  # type: ignore[no-untyped-call]
         if operation is None:
             return None
-        for status in OF_READS if self.method == "GET" else OF_WRITES:
-            operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
             operation["security"] = [{"oauth2": [scope]}]
+        self.describe(operation)
         return operation
 
+    def describe(self, operation: dict[str, Any]) -> None:
+        """What the docstring leaves to us: a title, what happens twice, each refusal, examples, what will go."""
+        headers = [row["name"] for row in operation.get("parameters", []) if row["in"] == "header"]
+        own = {kind.code for kind in refusals.of_door(type(self.view), str(self.method))}
+        general = {*OF_ALL, *(code for name in headers for code in OF_HEADERS.get(name, ()))}
+        if self.method != "GET":
+            general |= set(OF_WRITES)
+        if "{" in self.path:
+            general.add("not_found")
+        operation["summary"] = spoken(operation["operationId"])
+        parts = [operation.get("description", "").strip()]
+        if special := sorted(own - general):
+            parts.append("Refusals of its own: " + ", ".join(f"`{code}`" for code in special) + ".")
+        parts += [TWICE[name] for name in headers if name in TWICE] or [self.twice()]
+        operation["description"] = "\n\n".join(part for part in parts if part)
+        operation["responses"] |= responses(own | general)
+        document.illustrate(operation, floor=type(self.view).__module__.split(".")[0])
+        if gone := getattr(self.view, "deprecated", {}).get(self.method):
+            gone.mark(operation)
 
-def describe_security(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Adds what every operation refers to: the problem and its responses."""
-    components = result.setdefault("components", {})
-    components.setdefault("schemas", {})["Problem"] = PROBLEM
-    body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    components["responses"] = {
-        f"Problem{status}": {"description": text, "content": body} for status, text in REFUSALS.items()
+    def twice(self) -> str:
+        """Of a method without a key; a door that keeps something all the same says so itself."""
+        return getattr(self.view, "twice", READS_ONLY)
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001  as the library calls it
+        """The bounds of a list of objects, which the library leaves out."""
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        if isinstance(field, ListSerializer) and direction == "request" and schema.get("type") == "array":
+            if field.max_length is not None:
+                schema["maxItems"] = field.max_length
+            if not field.allow_empty:
+                schema["minItems"] = max(1, field.min_length or 0)
+        return schema
+
+
+def spoken(operation_id: str) -> str:
+    """`listPurchaseOrders` as a title: List purchase orders."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operation_id).lower()
+    return words[0].upper() + words[1:]
+
+
+def responses(codes: set[str]) -> dict[str, Any]:
+    """The refusals by status, each code with its words and a link to its entry."""
+    known = catalogue.entries()
+    found: dict[str, list[catalogue.Entry]] = {}
+    for entry in sorted((known[code] for code in codes), key=lambda entry: (entry.status, entry.code)):
+        found.setdefault(str(entry.status), []).append(entry)
+    return {
+        status: {
+            "description": f"{HTTPStatus(int(status)).phrase}.\n\n"
+            + "\n".join(f"- [`{row.code}`]({row.type}): {row.meaning}" for row in rows),
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {row.code: {"$ref": f"#/components/examples/{row.code}"} for row in rows},
+                }
+            },
+            "x-codes": [row.code for row in rows],
+        }
+        for status, rows in found.items()
     }
-    return result

@@ -46,6 +46,7 @@ class LeftToTheHouse(Problem):
 
     code = "left_to_the_house"
     title = "This step is not yours to take"
+    remedy = "Ask the operator of this site to do it."
     status = 403
     is_final = False
 
