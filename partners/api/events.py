@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from partners import outbox
+from partners.api import event_types
 from partners.api.doors import Door
 from partners.api.pagination import BadPage, read_limit
 from partners.models import Feed, OutboxEvent
@@ -109,6 +110,19 @@ class Events(Door):
         )
 
 
+class EventTypeSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    description = serializers.CharField(help_text="What happened.")
+    toldTo = serializers.CharField(help_text="Who hears it.")
+    isState = serializers.BooleanField(help_text="Of several about one subject the newest may be sent alone.")
+    schema = serializers.DictField(help_text="The JSON Schema of `data`. New fields may come.")
+    example = serializers.DictField(help_text="A `data` that fits it.")
+
+
+class EventTypesSerializer(serializers.Serializer[Any]):
+    items = EventTypeSerializer(many=True)
+
+
 class EventTypes(Door):
     """The catalogue of events."""
 
@@ -116,21 +130,10 @@ class EventTypes(Door):
     pagination_class = None
     required_scopes: ClassVar = {"GET": "events:read"}
 
-    @extend_schema(
-        operation_id="listEventTypes",
-        responses=inline_serializer(
-            "EventTypes",
-            {
-                "items": inline_serializer(
-                    "EventType", {"type": serializers.CharField(), "description": serializers.CharField()}, many=True
-                )
-            },
-        ),
-    )
+    @extend_schema(operation_id="listEventTypes", responses=EventTypesSerializer)
     def get(self, request: Request) -> Response:
-        """Every type of event there is and what it means."""
-        items: list[dict[str, Any]] = [{"type": name, "description": text} for name, text in outbox.TYPES.items()]
-        return Response({"items": items})
+        """Every type of event there is: what it means, who hears it, and what its `data` holds."""
+        return Response({"items": event_types.types()})
 
 
 def read_after(text: str | None) -> int:

@@ -58,7 +58,7 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["items", "nextCursor"],
             "properties": {
-                "items": {"type": "array", "items": schema, "description": "The rows of this page."},
+                "items": schema | {"description": "The rows of this page."},
                 "nextCursor": {
                     "type": ["string", "null"],
                     "description": "Send it as `cursor` for the next page; null on the last page.",

@@ -31,7 +31,6 @@ WORDS: dict[str, str] = {
     "EventPage.items": "Events in the order they were committed.",
     "EventTypes.items": "Every type of event there is.",
     "EventType.type": "The name an event carries as `type`.",
-    "EventType.description": "What it means, and who is told.",
     "Supplier.status": "Its word is taken while it is active.",
     "Supplier.version": "Rises by one with each change; the ETag says the same.",
     "RetailPartner.version": "Rises by one with each change; the ETag says the same.",

@@ -1,0 +1,23 @@
+"""Does a value fit a schema of the document? With jsonschema, as OpenAPI 3.1 means it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+
+FORMATS = FormatChecker(["date", "uuid", "email"])
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_moment(value: object) -> bool:
+    """RFC 3339 always names the offset."""
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+def faults_of(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    """Each place that does not fit, in words; nothing when all fits."""
+    whole = {"components": document["components"], **schema}
+    validator = Draft202012Validator(whole, format_checker=FORMATS)
+    return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
