@@ -14,10 +14,11 @@ from partners.payloads import Payload
 @cache
 def payloads() -> dict[str, Payload]:
     """What the events of all floors carry."""
-    found: dict[str, Payload] = {}
-    for floor, _ in catalogue.floors():
-        found |= getattr(import_module(f"{floor}.payloads"), "PAYLOADS", {})
-    return found
+    return {name: row for floor, _ in catalogue.floors() for name, row in payloads_of(floor).items()}
+
+
+def payloads_of(floor: str) -> dict[str, Payload]:
+    return getattr(import_module(f"{floor}.payloads"), "PAYLOADS", {})
 
 
 @cache

@@ -54,6 +54,9 @@ def describe(schema: dict[str, Any], name: str) -> None:
     plain = re.sub(r"^Patched|Request$", "", name)
     short = re.sub(r"(Fields|Asked)$", "", plain)
     for field, inner in schema.get("properties", {}).items():
+        if {} in inner.get("oneOf", []):
+            # Anything or null is anything; said as one of both, null would be two of them and fit neither.
+            del inner["oneOf"]
         if not inner.get("description"):
             for key in (f"{plain}.{field}", f"{short}.{field}", field):
                 if text := words()["WORDS"].get(key):

@@ -342,7 +342,7 @@ def _ordering(forwarder: Teller, supplier: Teller, retailer: Teller) -> None:
     forwarder.post(f"{asked}/accept")
     box = {
         "sscc": "006141411234567890",
-        "lines": [{"productId": SAUCE, "quantity": 12}],
+        "lines": [{"productId": SAUCE, "quantity": 12, "batchNumber": "B456"}],
         "trackingNumber": "1Z999AA10123456784",
     }
     package = forwarder.post(f"{asked}/packages", box, status=201)["packageId"]
