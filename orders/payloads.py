@@ -19,7 +19,7 @@ REQUEST = {
     "fulfillmentRequestId": text("FR-F147-E5FZ-350X"),
     "orderId": text("SO-BZRF-TNXN-QZZ2"),
     "warehouseLocation": text("WH-EAST"),
-    "status": one_of("assigned", "failed", "completed", "cancelled"),
+    "status": one_of("assigned", "accepted", "completed", "failed"),
     "logicalTimestamp": units(17, "The warehouse's own clock: 1, 2, 3 … without a gap, in the order of commit."),
     "items": many(
         thing(
