@@ -93,7 +93,7 @@ PAYLOADS: dict[str, Payload] = {
     "sale.posted": Payload(
         told_to="Whose device it is, and who runs the warehouses it sold from.",
         fields={
-            "batchId": text("POS-VEYX-PJKJ-J6BK"),
+            "batchId": text("POS-VEYX-PJKJ-J6BK", "The report's number."),
             "deviceId": text("TILL-1", "The device that reported."),
             "deviceSequence": units(1, "The device's own number of the report."),
             "bookedSales": units(20, "Sales that were booked."),

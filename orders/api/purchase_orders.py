@@ -27,7 +27,7 @@ from stock.api.inventory import LeftToTheHouse, find_warehouse
 LINES_MAX = 500
 LINE_NUMBER_MAX = 100_000
 IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, required=False,
+    "If-Match", {"type": "string", "maxLength": 2_000}, OpenApiParameter.HEADER, required=False,
     description="The ETag you decided on; when it changed since, 412 and nothing is done.",
 )  # fmt: skip
 ORDERED = OpenApiExample(

@@ -132,8 +132,6 @@ def illustrate(operation: dict[str, Any], *, floor: str) -> None:
         answer["headers"] = {
             name: {"description": HEADERS_OF_ANSWERS[name], "schema": {"type": "string"}} for name in found["headers"]
         }
-    if not answer.get("description"):
-        answer["description"] = "Done." if found["status"] != 200 else "What there is."
 
 
 @cache

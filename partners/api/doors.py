@@ -52,7 +52,7 @@ class Door(GenericAPIView[Any]):
     keyset: ClassVar[str] = "id"
     pagination_class = KeysetPagination
     filterset_class: ClassVar[Any] = None
-    # By method: what will go, and refusals that cannot be seen in the source (partners/api/refusals.py).
+    # By method: what will go (of this class alone, not of those below it), and refusals that cannot be seen in the source (partners/api/refusals.py).
     deprecated: ClassVar[dict[str, Deprecation]] = {}
     refusals: ClassVar[dict[str, tuple[type[Problem], ...]]] = {}
 
@@ -79,7 +79,7 @@ class Door(GenericAPIView[Any]):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        if gone := self.deprecated.get(str(request.method)):
+        if gone := deprecated_of(type(self)).get(str(request.method)):
             gone.put(response)
         return response
 
@@ -106,6 +106,11 @@ class Door(GenericAPIView[Any]):
 
 
 Method = Callable[..., Response]
+
+
+def deprecated_of(door: type) -> dict[str, Deprecation]:
+    """What of the door itself will go: doors inherit from their neighbours, and what goes with one does not with all."""
+    return dict(vars(door).get("deprecated", {}))
 
 
 def replayed(*, application_id: int, key: str, fingerprint: str) -> HttpResponse | None:

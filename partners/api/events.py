@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from partners import outbox
 from partners.api import event_types
 from partners.api.doors import Door
-from partners.api.pagination import BadPage, read_limit
+from partners.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, BadPage, read_limit
 from partners.models import Feed, OutboxEvent
 from partners.problems import Problem
 
@@ -64,10 +64,18 @@ class Events(Door):
     @extend_schema(
         operation_id="listEvents",
         parameters=[
-            OpenApiParameter("after", int, description="The `sequence` you have seen last; 0 or nothing for all."),
+            OpenApiParameter(
+                "after",
+                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0},
+                description="The `sequence` you have seen last; 0 or nothing for all.",
+            ),
             OpenApiParameter("types", str, description="Event types, separated by commas."),
             OpenApiParameter("epoch", str, description="The epoch your cursor is from; another one answers 410."),
-            OpenApiParameter("limit", int, description="Events a page, 1 to 200."),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+                description="Events a page.",
+            ),
         ],
         responses=inline_serializer(
             "EventPage",

@@ -39,7 +39,8 @@ class ProblemSchema(AutoSchema):
 
     def get_filter_backends(self) -> list[Any]:
         """The filter set of a list; the doors apply it themselves."""
-        return [DjangoFilterBackend] if self._is_list_view() and self.view.filterset_class else []
+        has_filters = self._is_list_view() and getattr(self.view, "filterset_class", None)
+        return [DjangoFilterBackend] if has_filters else []
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -53,23 +54,36 @@ class ProblemSchema(AutoSchema):
 
     def describe(self, operation: dict[str, Any]) -> None:
         """What the docstring leaves to us: a title, what happens twice, each refusal, examples, what will go."""
-        headers = [row["name"] for row in operation.get("parameters", []) if row["in"] == "header"]
+        asked = [row for row in operation.get("parameters", []) if row["in"] == "header"]
+        headers = [row["name"] for row in asked if row.get("required")]
         own = {kind.code for kind in refusals.of_door(type(self.view), str(self.method))}
         general = {*OF_ALL, *(code for name in headers for code in OF_HEADERS.get(name, ()))}
         if self.method != "GET":
             general |= set(OF_WRITES)
+        if any(row["name"] == "If-Match" for row in asked):
+            general.add("precondition_failed")
         if "{" in self.path:
             general.add("not_found")
         operation["summary"] = spoken(operation["operationId"])
         parts = [operation.get("description", "").strip()]
         if special := sorted(own - general):
             parts.append("Refusals of its own: " + ", ".join(f"`{code}`" for code in special) + ".")
-        parts += [TWICE[name] for name in headers if name in TWICE] or [self.twice()]
+        parts += [TWICE[name] for name in TWICE if name in headers][:1] or [self.twice()]
         operation["description"] = "\n\n".join(part for part in parts if part)
         operation["responses"] |= responses(own | general)
+        for status, answer in operation["responses"].items():
+            if not answer.get("description"):
+                answer["description"] = self.said_of(status, operation["responses"])
         document.illustrate(operation, floor=type(self.view).__module__.split(".")[0])
-        if gone := getattr(self.view, "deprecated", {}).get(self.method):
+        if gone := vars(type(self.view)).get("deprecated", {}).get(self.method):
             gone.mark(operation)
+
+    def said_of(self, status: str, answers: dict[str, Any]) -> str:
+        if status == "200" and "201" in answers:
+            return "It was there already: the same again."
+        return {"201": "Made.", "202": "Begun; ask how far it is."}.get(
+            status, "What there is." if self.method == "GET" else "Done."
+        )
 
     def twice(self) -> str:
         """Of a method without a key; a door that keeps something all the same says so itself."""
@@ -79,10 +93,11 @@ class ProblemSchema(AutoSchema):
         """The bounds of a list of objects, which the library leaves out."""
         schema = super()._map_serializer_field(field, direction, bypass_extensions)
         if isinstance(field, ListSerializer) and direction == "request" and schema.get("type") == "array":
-            if field.max_length is not None:
-                schema["maxItems"] = field.max_length
+            longest, shortest = getattr(field, "max_length", None), getattr(field, "min_length", None)
+            if longest is not None:
+                schema["maxItems"] = longest
             if not field.allow_empty:
-                schema["minItems"] = max(1, field.min_length or 0)
+                schema["minItems"] = max(1, shortest or 0)
         return schema
 
 
