@@ -110,6 +110,7 @@ def instructions(access: DemoAccess, *, url: str) -> str:
     return f"""
 Backstock runs at {url}
   Admin              {url}/admin/
+  Quick start        {url}/api/docs/quickstart
   API documentation  {url}/api/docs
 
 Staff (role, user name, password)

@@ -270,17 +270,28 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Backstock",
-    "DESCRIPTION": "What stock is where, to whom it is promised, and who may see it.",
+    "DESCRIPTION": (
+        "What stock is where, to whom it is promised, and who may see it.\n\n"
+        "Begin with the [quick start](/api/docs/quickstart). Every code of a refusal is explained under "
+        "[refusals](/api/docs/problems), every event under [events](/api/docs/events), and what changes under "
+        "[changes](/api/docs/changelog).\n\n"
+        "A token comes from `POST /oauth/token` (HTTP Basic with client id and secret, "
+        "`grant_type=client_credentials`, `scope` where you want fewer than you may have). Names are in camelCase, "
+        "times in RFC 3339, quantities whole stock units, money a decimal in a string. Lists come in pages: "
+        "`limit`, and `cursor` from `nextCursor`. Another partner's thing is a 404. A field or code you do not "
+        "know may be new: pass over it."
+    ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "docExpansion": "none", "filter": True, "validatorUrl": None},
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["partners.api.schema.describe_security"],
+    "POSTPROCESSING_HOOKS": ["partners.api.document.complete"],
 }
 
 # Who looked up what is written so often by each process (0: only when told to), and kept so long.

@@ -3,11 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
 
 from inventory_site import health, metrics
 from partners.admin import login
-from partners.api import errors, tokens
+from partners.api import docs, errors, tokens
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -25,15 +25,21 @@ urlpatterns = [
     path("api/v1/", include("catalog.api.urls")),
     path("api/v1/", include("stock.api.urls")),
     path("api/v1/", include("orders.api.urls")),
-    path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path("api/schema", docs.schema, name="schema"),
     path(
         "api/docs",
         SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),
         name="docs",
     ),
     path(
-        "api/redoc", SpectacularRedocView.as_view(url_name="schema", authentication_classes=[], permission_classes=[])
+        "api/redoc",
+        SpectacularRedocView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),
+        name="redoc",
     ),
+    path("api/docs/quickstart", docs.quick_start, name="quickstart"),
+    path("api/docs/problems", docs.refusals, name="problems"),
+    path("api/docs/events", docs.event_types, name="event-types"),
+    path("api/docs/changelog", docs.changes, name="api-changes"),
     # A debugging site has a page of its own for what is not there; a program reads problems only.
     re_path("^api/", errors.nothing_here),
     path("livez", health.live),

@@ -26,13 +26,17 @@ class KeyMissing(Problem):
 
     code = "idempotency_key_missing"
     title = "Idempotency-Key is missing"
+    remedy = "Send a new Idempotency-Key for each intent, and the same one for each retry of it."
     status = 400
     is_final = False
 
 
 class KeyMalformed(Problem):
+    """The header is there but is not 1 to 255 visible ASCII characters."""
+
     code = "idempotency_key_malformed"
     title = "Idempotency-Key cannot be used"
+    remedy = "Send 1 to 255 visible ASCII characters, such as a UUID."
     status = 400
     is_final = False
 
@@ -42,6 +46,7 @@ class KeyReused(Problem):
 
     code = "idempotency_key_reused"
     title = "Idempotency-Key was used with another request"
+    remedy = "Use a new key for the new request."
     status = 422
     is_final = False
 
@@ -51,6 +56,7 @@ class StillRunning(Problem):
 
     code = "idempotency_in_progress"
     title = "A request with this key is still running"
+    remedy = "Send the same request again, with the same key, after the seconds of Retry-After."
     status = 409
     is_final = False
     retry_after_seconds = 1

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+# Where each code is explained; the site serves it itself.
+DOCUMENTED_AT = "/api/docs/problems"
+
 
 class Problem(Exception):
     """Nothing was done, and this is why."""
@@ -17,6 +20,8 @@ class Problem(Exception):
     code: ClassVar[str] = "problem"
     title: ClassVar[str] = "This cannot be done"
     status: ClassVar[int] = 409
+    # What whoever is refused can do about it, in a sentence.
+    remedy: ClassVar[str] = ""
     # A final refusal is part of the answer to an Idempotency-Key: the twin gets it again.
     is_final: ClassVar[bool] = True
     retry_after_seconds: ClassVar[int | None] = None
@@ -32,7 +37,7 @@ class Problem(Exception):
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "type": f"/problems/{self.code.replace('_', '-')}",
+            "type": f"{DOCUMENTED_AT}#{self.code}",
             "title": self.title,
             "status": self.status,
             "code": self.code,
@@ -46,6 +51,7 @@ class InvalidInput(Problem):
 
     code = "invalid_input"
     title = "The request is not valid"
+    remedy = "Correct each field in `errors` and send it again, with the same Idempotency-Key."
     status = 422
     is_final = False
 
@@ -66,6 +72,7 @@ class NotFound(Problem):
 
     code = "not_found"
     title = "Not found"
+    remedy = "Check the id, and that it is yours; a warehouse or product may not be granted to you."
     status = 404
     is_final = False
 
@@ -75,6 +82,7 @@ class LeftToTheHouse(Problem):
 
     code = "left_to_the_house"
     title = "This step is not yours to take"
+    remedy = "Ask the operator of this site to do it."
     status = 403
     is_final = False
 
@@ -84,6 +92,7 @@ class Conflict(Problem):
 
     code = "conflict"
     title = "This conflicts with what is there"
+    remedy = "Look at what is there already."
 
 
 class IllegalStep(Problem):
@@ -91,6 +100,7 @@ class IllegalStep(Problem):
 
     code = "illegal_step"
     title = "Not from this state"
+    remedy = "Read it again and take a step its status allows; allowedFrom says from where this one goes."
 
 
 def pointer(field: str) -> str:

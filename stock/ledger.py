@@ -32,6 +32,7 @@ class NotEnoughOnHand(Problem):
 
     code = "not_enough_on_hand"
     title = "Not that much is there"
+    remedy = "Take no more than available, or count the place first."
 
 
 class KitNeverStocked(Problem):
@@ -39,6 +40,7 @@ class KitNeverStocked(Problem):
 
     code = "kit_never_stocked"
     title = "A kit is never stocked itself"
+    remedy = "Name the components instead."
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

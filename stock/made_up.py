@@ -43,6 +43,7 @@ class NotEmpty(Conflict):
 
     code = "not_empty"
     title = "The ledger is not empty"
+    remedy = "Use an empty database."
 
 
 @transaction.atomic

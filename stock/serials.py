@@ -27,6 +27,7 @@ class SerialsNeeded(Problem):
 
     code = "serials_needed"
     title = "Name the serial numbers"
+    remedy = "Send as many serialNumbers as units, each once."
 
 
 class SerialTaken(Problem):
@@ -37,6 +38,7 @@ class SerialTaken(Problem):
 
     code = "serial_taken"
     title = "This serial number exists already"
+    remedy = "Check the numbers on the goods."
 
 
 class SerialNotThere(Problem):
@@ -44,6 +46,7 @@ class SerialNotThere(Problem):
 
     code = "serial_not_there"
     title = "This unit is not there"
+    remedy = "Check the numbers; GET /inventory says what lies where."
 
 
 def move(entries: Sequence[Posting], movement_ids: Sequence[int], levels: Mapping[Key, int], *, at: datetime) -> None:

@@ -76,6 +76,7 @@ class RealStock(Conflict):
 
     code = "real_stock"
     title = "There is real stock in this database"
+    remedy = "Use a database of its own."
 
 
 class NothingToDo(Exception):

@@ -19,6 +19,7 @@ class AxesInUse(Conflict):
 
     code = "axes_in_use"
     title = "Variants stand along other axes"
+    remedy = "Clear axisValues of the variants named first, or keep the axes they use."
 
 
 class AxisValuesTaken(Conflict):
@@ -26,6 +27,7 @@ class AxisValuesTaken(Conflict):
 
     code = "axis_values_taken"
     title = "Another variant has these axis values"
+    remedy = "Give this variant other values, or take the other off sale."
 
 
 def place(*, variant: Variant, fields: dict[str, Any], is_moved: bool) -> None:

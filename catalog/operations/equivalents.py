@@ -40,6 +40,7 @@ class SupersessionCycle(Conflict):
 
     code = "supersession_cycle"
     title = "A part cannot replace itself"
+    remedy = "Leave out the link that closes the ring."
 
 
 class InAnotherGroup(Conflict):
@@ -47,6 +48,7 @@ class InAnotherGroup(Conflict):
 
     code = "in_another_group"
     title = "It is equal to other parts already"
+    remedy = "Name all parts of its group, or make it leave that group first."
 
 
 @dataclass(frozen=True, kw_only=True)

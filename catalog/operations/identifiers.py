@@ -26,6 +26,7 @@ class GtinTaken(Conflict):
 
     code = "gtin_taken"
     title = "The GTIN belongs to another product"
+    remedy = "Look the GTIN up with GET /products?gtin= and correct one of the two."
 
 
 class IdentifierTaken(Conflict):
@@ -33,6 +34,7 @@ class IdentifierTaken(Conflict):
 
     code = "identifier_taken"
     title = "The number stands for another product"
+    remedy = "Look the number up with GET /products?q= and correct one of the two."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ class KitIsStocked(Conflict):
 
     code = "kit_is_stocked"
     title = "What is stocked cannot become a kit"
+    remedy = "Make a new product for the kit."
 
 
 class KitHoldsKits(Conflict):
@@ -29,6 +30,7 @@ class KitHoldsKits(Conflict):
 
     code = "kit_holds_kits"
     title = "A kit holds no kits"
+    remedy = "Name the components of the inner kit instead."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ class PlanOutdated(Conflict):
 
     code = "plan_outdated"
     title = "The plan is outdated"
+    remedy = "Send the import again; it is planned from what is there now."
 
 
 LOCK = """

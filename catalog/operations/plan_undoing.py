@@ -23,6 +23,7 @@ class ImportMovedOn(Conflict):
 
     code = "import_moved_on"
     title = "Something has changed since the import"
+    remedy = "Look at the products named and change back by hand what should go back."
 
 
 # So that nobody can begin to use a new product meanwhile: whoever puts it on a shelf waits.

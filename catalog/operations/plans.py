@@ -45,6 +45,7 @@ class PlanDiffers(Conflict):
 
     code = "plan_differs"
     title = "This is another plan than the one that was seen"
+    remedy = "Read the import again, look at its rows, and start it with the planHash it has now."
 
 
 class RowsForgotten(Conflict):
@@ -52,6 +53,7 @@ class RowsForgotten(Conflict):
 
     code = "rows_forgotten"
     title = "The import's rows are kept no more"
+    remedy = "It cannot be taken back any more; send an import that says what should be there."
 
 
 class Reader(Protocol):

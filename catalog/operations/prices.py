@@ -33,6 +33,7 @@ class PriceOverlaps(Conflict):
 
     code = "price_overlaps"
     title = "Another price is valid within that time"
+    remedy = "Choose days that do not overlap, or change the price that is there."
 
 
 @dataclass(frozen=True, kw_only=True)

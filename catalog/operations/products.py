@@ -35,6 +35,7 @@ class ProductExists(Conflict):
 
     code = "product_exists"
     title = "A product with this productId exists"
+    remedy = "Change the one that is there with PATCH, or choose another SKU."
 
 
 class ParentIsStocked(Conflict):
@@ -42,6 +43,7 @@ class ParentIsStocked(Conflict):
 
     code = "parent_is_stocked"
     title = "A product that has stock cannot be a parent"
+    remedy = "Make a new product for the parent and put this one below it."
 
 
 class KeptByTheHouse(Problem):
@@ -52,6 +54,7 @@ class KeptByTheHouse(Problem):
 
     code = "kept_by_the_house"
     title = "Only the house changes this product"
+    remedy = "Send only your own offer under `suppliers`, or ask the operator to change the rest."
     status = 403
 
 

@@ -19,6 +19,7 @@ class SchemaMovedOn(Conflict):
 
     code = "schema_moved_on"
     title = "There is a newer version of the schema"
+    remedy = "Read the newest version and make your change to that."
 
 
 def named(*, code: str, supplier: Partner | None = None) -> ProductType:

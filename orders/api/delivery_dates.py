@@ -140,6 +140,7 @@ class DeliveryDates(Door):
 
     queryset = DeliveryPromise.objects.none()
     pagination_class = None
+    twice = "Asked again it answers anew; with `keep` each call keeps a promise of its own."
     required_scopes: ClassVar = {"POST": "inventory:read"}
 
     @extend_schema(operation_id="askDeliveryDates", request=DeliveryFields, responses=DeliverySerializer)

@@ -26,6 +26,7 @@ class AlreadyShipped(Problem):
 
     code = "already_shipped"
     title = "More has been shipped"
+    remedy = "Order at least what was shipped; announce a return for the rest."
 
 
 @transaction.atomic

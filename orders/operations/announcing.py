@@ -26,6 +26,7 @@ class DespatchReused(Conflict):
 
     code = "despatch_number_reused"
     title = "This despatch number stands for something else"
+    remedy = "Use a new despatchNumber, or send the notice as it was sent first."
 
 
 class PackageOnItsWay(Conflict):
@@ -33,6 +34,7 @@ class PackageOnItsWay(Conflict):
 
     code = "package_on_its_way"
     title = "This package is announced already"
+    remedy = "Check the SSCC; withdraw the other notice where that one is wrong."
 
 
 @dataclass(frozen=True, kw_only=True)

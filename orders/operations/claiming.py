@@ -30,6 +30,7 @@ class NoWarranty(Problem):
 
     code = "no_warranty"
     title = "This product has no warranty"
+    remedy = "Decide otherwise for it: restock, quarantine, damaged, scrap or returnToVendor."
 
 
 class WarrantyOver(Problem):
@@ -38,6 +39,7 @@ class WarrantyOver(Problem):
 
     code = "warranty_over"
     title = "Not within the warranty"
+    remedy = "Decide otherwise for the units that are not covered."
 
 
 def check(*, line: ReturnLine, quantity: int, used: int = 0) -> WarrantyClaim:

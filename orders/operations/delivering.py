@@ -38,6 +38,7 @@ class PromiseExpired(Conflict):
 
     code = "promise_expired"
     title = "The delivery promise has run out"
+    remedy = "Ask the buyer whether the new promiseDate will do, and ask for a new promise."
 
 
 class PromiseClaimed(Conflict):
@@ -45,6 +46,7 @@ class PromiseClaimed(Conflict):
 
     code = "promise_claimed"
     title = "Another order has taken this promise"
+    remedy = "Ask for a new promise with POST /deliveryDates."
 
 
 class TooManyPromises(Problem):
@@ -52,6 +54,7 @@ class TooManyPromises(Problem):
 
     code = "too_many_promises"
     title = "Too many promises are kept"
+    remedy = "Order on promises you keep, or wait until some run out."
     status = 429
     retry_after_seconds = 3_600
     is_final = False

@@ -29,6 +29,7 @@ class OverShipment(Problem):
 
     code = "over_shipment"
     title = "More than is open on the order"
+    remedy = "Ship no more than is open; amend the order first where more is wanted."
 
 
 class TrackingTaken(Conflict):
@@ -37,6 +38,7 @@ class TrackingTaken(Conflict):
 
     code = "tracking_taken"
     title = "This tracking number is booked"
+    remedy = "Check the number; the shipment that has it is under GET /shipments."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ class CannotRestock(Problem):
 
     code = "cannot_restock"
     title = "This batch cannot be sold again"
+    remedy = "Choose one of allowedDispositions."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ class NoSsccSeries(Problem):
 
     code = "no_sscc_series"
     title = "There is no SSCC series"
+    remedy = "Send an sscc of your own, or ask the operator to enter the company prefix."
 
 
 class SsccSeriesUsedUp(Problem):
@@ -26,6 +27,7 @@ class SsccSeriesUsedUp(Problem):
 
     code = "sscc_series_used_up"
     title = "The SSCC series is used up"
+    remedy = "Send an sscc of your own, or ask the operator for another series."
 
 
 def sscc_of(*, extension_digit: int, company_prefix: str, serial_reference: int) -> str:

@@ -26,6 +26,7 @@ class ChargeReused(Conflict):
 
     code = "charge_reused"
     title = "This charge stands for something else"
+    remedy = "Use the number of this invoice, or send the charge as it was sent first."
 
 
 class NothingToSpreadBy(Problem):
@@ -33,6 +34,7 @@ class NothingToSpreadBy(Problem):
 
     code = "nothing_to_spread_by"
     title = "Value or weight is not known"
+    remedy = "Spread it by quantity, or add values or weights of the products named."
 
 
 @transaction.atomic

@@ -47,6 +47,7 @@ class OrderReferenceReused(Conflict):
 
     code = "reference_reused"
     title = "This reference stands for something else"
+    remedy = "Use a new externalReference, or read the order named."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ class SsccTaken(Conflict):
 
     code = "sscc_taken"
     title = "This SSCC is on another package"
+    remedy = "Read the SSCC from the label again, or leave it out and one is given."
 
 
 class NothingToPack(Problem):
@@ -35,6 +36,7 @@ class NothingToPack(Problem):
 
     code = "nothing_to_pack"
     title = "Nothing is left to pack"
+    remedy = "Nothing; all that was picked is packed."
 
 
 @dataclass(frozen=True, kw_only=True)

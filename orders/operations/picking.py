@@ -32,6 +32,7 @@ class InAnotherWave(Problem):
 
     code = "in_another_wave"
     title = "It is picked already"
+    remedy = "Choose other requests, or finish the wave they are in."
 
 
 class PickDiffers(Problem):
@@ -39,6 +40,7 @@ class PickDiffers(Problem):
 
     code = "pick_differs"
     title = "This line is closed"
+    remedy = "Read the line again; it was closed by somebody else."
 
 
 @dataclass(frozen=True, kw_only=True)

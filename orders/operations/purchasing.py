@@ -33,6 +33,7 @@ class OfferNotMet(Problem):
 
     code = "offer_not_met"
     title = "The supplier takes no such quantity"
+    remedy = "Order proposedQuantity instead."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,7 @@ class DeliveryNoteReused(Conflict):
 
     code = "delivery_note_reused"
     title = "This delivery note stands for something else"
+    remedy = "Check the number of the delivery note; the receipt that has it is named."
 
 
 @transaction.atomic

@@ -37,6 +37,7 @@ class NotShort(Problem):
 
     code = "not_short"
     title = "That many are not short"
+    remedy = "Read the line again and see to what is still short."
 
 
 class NoSubstitute(Problem):
@@ -45,6 +46,7 @@ class NoSubstitute(Problem):
 
     code = "no_substitute"
     title = "It cannot be sent instead"
+    remedy = "Choose an equal part or a successor."
 
 
 class MayNotSplit(Problem):
@@ -52,6 +54,7 @@ class MayNotSplit(Problem):
 
     code = "may_not_split"
     title = "The order comes in one or not at all"
+    remedy = "Wait for all of it, or amend the order."
 
 
 @transaction.atomic

@@ -23,6 +23,7 @@ class OverReturn(Problem):
 
     code = "over_return"
     title = "More than was shipped"
+    remedy = "Announce no more than returnable."
 
 
 class ExchangeWaits(IllegalStep):
@@ -30,6 +31,7 @@ class ExchangeWaits(IllegalStep):
 
     code = "exchange_waits"
     title = "The goods it is exchanged for are not back yet"
+    remedy = "Receive the return first."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ class OverDelivery(Problem):
 
     code = "over_delivery"
     title = "More came than was ordered"
+    remedy = "Book what is allowed, and have staff accept the rest or send it back."
 
 
 @dataclass(frozen=True, kw_only=True)

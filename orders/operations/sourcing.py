@@ -37,6 +37,7 @@ class TooManyShipments(Problem):
 
     code = "too_many_shipments"
     title = "It would have to be sent from too many warehouses"
+    remedy = "Order less, allow more shipments, or set allowBackorder so that the rest waits."
 
 
 @contextmanager

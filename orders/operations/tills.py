@@ -36,6 +36,7 @@ class SequenceReused(Conflict):
 
     code = "sequence_reused"
     title = "This number stands for another report"
+    remedy = "Send new sales under the next deviceSequence."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,13 +31,17 @@ class InsufficientScope(Problem):
 
     code = "insufficient_scope"
     title = "The token's scope does not cover this"
+    remedy = "Ask for a token with requiredScope, or ask the operator to grant it."
     status = 403
     is_final = False
 
 
 class PartnerSuspended(Problem):
+    """The operator has suspended the partner; nothing can be read or written meanwhile."""
+
     code = "partner_suspended"
     title = "This partner is suspended"
+    remedy = "Ask the operator of this site."
     status = 403
     is_final = False
 

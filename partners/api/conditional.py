@@ -19,6 +19,7 @@ class PreconditionRequired(Problem):
 
     code = "precondition_required"
     title = "Send If-Match"
+    remedy = "Read it first and send its ETag as If-Match."
     status = 428
     is_final = False
 
@@ -28,6 +29,7 @@ class PreconditionFailed(Problem):
 
     code = "precondition_failed"
     title = "It changed since you read it"
+    remedy = "Read it again, decide anew, and send the new ETag."
     status = 412
     is_final = False
 

@@ -21,6 +21,7 @@ from partners import actors, idempotency
 from partners.actors import Actor
 from partners.api import bodies, conditional, errors
 from partners.api.auth import Caller
+from partners.api.deprecation import Deprecation
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.api.schema import query_names
 from partners.models import IdempotencyKey, Partner
@@ -28,7 +29,7 @@ from partners.problems import InvalidInput, Problem
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "examples": ["cart-1"]},
     OpenApiParameter.HEADER,
     required=True,
     description=(
@@ -38,7 +39,11 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     ),
 )
 IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, required=True, description="The ETag this change was made from."
+    "If-Match",
+    {"type": "string", "minLength": 1, "maxLength": 2_000, "examples": ['"3"']},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The ETag this change was made from.",
 )
 
 
@@ -51,6 +56,9 @@ class Door(GenericAPIView[Any]):
     filterset_class: ClassVar[Any] = None
     # Whether its steps (a POST to something that is there) may say by If-Match what they were decided on: see `seen`.
     are_steps_matched: ClassVar[bool] = False
+    # By method: what will go (of this class alone, not of those below it), and refusals that cannot be seen in the source (partners/api/refusals.py).
+    deprecated: ClassVar[dict[str, Deprecation]] = {}
+    refusals: ClassVar[dict[str, tuple[type[Problem], ...]]] = {}
 
     @property
     def caller(self) -> Caller:
@@ -81,6 +89,12 @@ class Door(GenericAPIView[Any]):
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
         check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if gone := deprecated_of(type(self)).get(str(request.method)):
+            gone.put(response)
+        return response
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.filterset_class is None:
@@ -123,6 +137,11 @@ def check_query(request: Request, known: frozenset[str]) -> None:
 
 
 Method = Callable[..., Response]
+
+
+def deprecated_of(door: type) -> dict[str, Deprecation]:
+    """What of the door itself will go: doors inherit from their neighbours, and what goes with one does not with all."""
+    return dict(vars(door).get("deprecated", {}))
 
 
 def replayed(*, application_id: int, key: str, fingerprint: str) -> HttpResponse | None:

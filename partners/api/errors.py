@@ -30,6 +30,7 @@ class Busy(Problem):
 
     code = "busy"
     title = "Busy, try again"
+    remedy = "Send the same request again, with the same Idempotency-Key, after the seconds of Retry-After."
     status = 503
     is_final = False
     retry_after_seconds = 1
@@ -40,6 +41,7 @@ class ConstraintRefused(Problem):
 
     code = "constraint_refused"
     title = "This would break a rule of the stock book"
+    remedy = "Read the thing again; if the request looks right, send the requestId to the operator."
 
 
 class Refused(Problem):

@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from partners import outbox
+from partners.api import event_types
 from partners.api.doors import Door
-from partners.api.pagination import BadPage, read_limit
+from partners.api.pagination import LIMIT_DEFAULT, LIMIT_MAX, BadPage, read_limit
 from partners.models import Feed, OutboxEvent
 from partners.problems import Problem
 
@@ -22,6 +23,7 @@ class FeedWasReset(Problem):
 
     code = "feed_was_reset"
     title = "The feed began anew"
+    remedy = "Read the state anew, then go on from head with the new epoch."
     status = 410
     is_final = False
 
@@ -64,10 +66,18 @@ class Events(Door):
     @extend_schema(
         operation_id="listEvents",
         parameters=[
-            OpenApiParameter("after", int, description="The `sequence` you have seen last; 0 or nothing for all."),
+            OpenApiParameter(
+                "after",
+                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "default": 0},
+                description="The `sequence` you have seen last; 0 or nothing for all.",
+            ),
             OpenApiParameter("types", str, description="Event types, separated by commas."),
             OpenApiParameter("epoch", str, description="The epoch your cursor is from; another one answers 410."),
-            OpenApiParameter("limit", int, description="Events a page, 1 to 200."),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+                description="Events a page.",
+            ),
         ],
         responses=inline_serializer(
             "EventPage",
@@ -110,6 +120,19 @@ class Events(Door):
         )
 
 
+class EventTypeSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    description = serializers.CharField(help_text="What happened.")
+    toldTo = serializers.CharField(help_text="Who hears it.")
+    isState = serializers.BooleanField(help_text="Of several about one subject the newest may be sent alone.")
+    schema = serializers.DictField(help_text="The JSON Schema of `data`. New fields may come.")
+    example = serializers.DictField(help_text="A `data` that fits it.")
+
+
+class EventTypesSerializer(serializers.Serializer[Any]):
+    items = EventTypeSerializer(many=True)
+
+
 class EventTypes(Door):
     """The catalogue of events."""
 
@@ -117,21 +140,10 @@ class EventTypes(Door):
     pagination_class = None
     required_scopes: ClassVar = {"GET": "events:read"}
 
-    @extend_schema(
-        operation_id="listEventTypes",
-        responses=inline_serializer(
-            "EventTypes",
-            {
-                "items": inline_serializer(
-                    "EventType", {"type": serializers.CharField(), "description": serializers.CharField()}, many=True
-                )
-            },
-        ),
-    )
+    @extend_schema(operation_id="listEventTypes", responses=EventTypesSerializer)
     def get(self, request: Request) -> Response:
-        """Every type of event there is and what it means."""
-        items: list[dict[str, Any]] = [{"type": name, "description": text} for name, text in outbox.TYPES.items()]
-        return Response({"items": items})
+        """Every type of event there is: what it means, who hears it, and what its `data` holds."""
+        return Response({"items": event_types.types()})
 
 
 def read_after(text: str | None) -> int:

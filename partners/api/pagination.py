@@ -16,13 +16,17 @@ from partners.problems import Problem
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
+# What servers take as one line of HTTP, about.
+QUERY_CHARACTERS_MAX = 2_000
 
 
 class BadPage(Problem):
-    """A parameter nobody knows (data: parameter, known), one sent twice (parameter), or one of no use (see detail)."""
+    """A query parameter is unknown (data: parameter, known), sent twice (data: parameter), or has a value that cannot be
+    used."""
 
     code = "invalid_parameter"
     title = "A query parameter cannot be used"
+    remedy = "Correct the parameter the detail names."
     status = 400
     is_final = False
 
@@ -55,7 +59,7 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["items", "nextCursor"],
             "properties": {
-                "items": schema,
+                "items": schema | {"description": "The rows of this page."},
                 "nextCursor": {
                     "type": ["string", "null"],
                     "description": "Send it as `cursor` for the next page; null on the last page.",
@@ -70,7 +74,7 @@ class KeysetPagination(BasePagination):
             {
                 "name": "cursor",
                 "in": "query",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "maxLength": QUERY_CHARACTERS_MAX},
                 "description": "`nextCursor` of the page before.",
             },
         ]

@@ -19,10 +19,11 @@ DIGITS_MAX = 18
 
 
 class BodyTooLarge(Problem):
-    """Data: bytesMax."""
+    """More bytes than a request may have. Data: bytesMax."""
 
     code = "body_too_large"
     title = "The body is too large"
+    remedy = "Send less at once, or a file to /imports."
     status = 413
     is_final = False
 

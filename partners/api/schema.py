@@ -1,55 +1,36 @@
-"""The OpenAPI document: problems beside every answer, scopes beside every door."""
+"""The OpenAPI document: what each operation does, what it refuses, and an example of both."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import ListSerializer
 
-PROBLEM = {
-    "type": "object",
-    "description": "A refusal (RFC 9457). `code` is stable; further members depend on it.",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "examples": ["insufficient_stock"]},
-        "detail": {"type": "string"},
-        "instance": {"type": "string", "format": "uri-reference"},
-        "requestId": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "field": {"type": "string", "examples": ["lines[0].quantity"]},
-                    "pointer": {"type": "string", "examples": ["#/lines/0/quantity"]},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-    },
-    "additionalProperties": True,
+from partners.api import catalogue, document, refusals
+
+OF_ALL = ("not_authenticated", "invalid_token", "insufficient_scope", "partner_suspended", "invalid_parameter",
+          "rate_limited", "busy")  # fmt: skip
+OF_WRITES = ("malformed", "invalid_input", "body_too_large", "unsupported_media_type")
+# By the header that is asked for.
+OF_HEADERS = {
+    "Idempotency-Key": (
+        "idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused", "idempotency_in_progress",
+        "conflict", "constraint_refused",
+    ),
+    "If-Match": ("precondition_required", "precondition_failed", "conflict", "constraint_refused"),
+}  # fmt: skip
+TWICE = {
+    "Idempotency-Key": "Sent again with the same `Idempotency-Key` it does nothing more: the first answer comes again, "
+    "with `Idempotent-Replayed: true`.",
+    "If-Match": "Once it has succeeded the ETag is another one: sent again it is 412 `precondition_failed`.",
 }
-REFUSALS = {
-    "400": "Malformed: not JSON, an unknown parameter, or a header is missing.",
-    "401": "No token, or one that is unknown, expired or revoked.",
-    "403": "The token's scope does not cover this.",
-    "404": "Not there, or not yours.",
-    "409": "The state of things does not allow it.",
-    "412": "It changed since you read it.",
-    "413": "The body is too large.",
-    "415": "The body is not application/json.",
-    "422": "Understood, but a field cannot be used.",
-    "428": "If-Match is missing.",
-    "503": "Busy; send the same request again.",
-}
-OF_READS = ("400", "401", "403", "404", "503")
-OF_WRITES = ("400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "503")
+READS_ONLY = "It changes nothing, however often it is asked."
 
 
 SEEN = OpenApiParameter(
@@ -88,12 +69,87 @@ class ProblemSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)  # type: ignore[no-untyped-call]
         if operation is None:
             return None
-        for status in OF_READS if self.method == "GET" else OF_WRITES:
-            operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
             operation["security"] = [{"oauth2": [scope]}, {"apiKey": []}]
+        self.describe(operation)
         return operation
+
+    def describe(self, operation: dict[str, Any]) -> None:
+        """What the docstring leaves to us: a title, what happens twice, each refusal, examples, what will go."""
+        asked = [row for row in operation.get("parameters", []) if row["in"] == "header"]
+        headers = [row["name"] for row in asked if row.get("required")]
+        own = {kind.code for kind in refusals.of_door(type(self.view), str(self.method))}
+        general = {*OF_ALL, *(code for name in headers for code in OF_HEADERS.get(name, ()))}
+        if self.method != "GET":
+            general |= set(OF_WRITES)
+        if any(row["name"] == "If-Match" for row in asked):
+            general.add("precondition_failed")
+        if "{" in self.path:
+            general.add("not_found")
+        operation["summary"] = spoken(operation["operationId"])
+        parts = [operation.get("description", "").strip()]
+        if special := sorted(own - general):
+            parts.append("Refusals of its own: " + ", ".join(f"`{code}`" for code in special) + ".")
+        parts += [TWICE[name] for name in TWICE if name in headers][:1] or [self.twice()]
+        operation["description"] = "\n\n".join(part for part in parts if part)
+        operation["responses"] |= responses(own | general)
+        for status, answer in operation["responses"].items():
+            if not answer.get("description"):
+                answer["description"] = self.said_of(status, operation["responses"])
+        document.illustrate(operation, floor=type(self.view).__module__.split(".")[0])
+        if gone := vars(type(self.view)).get("deprecated", {}).get(self.method):
+            gone.mark(operation)
+
+    def said_of(self, status: str, answers: dict[str, Any]) -> str:
+        if status == "200" and "201" in answers:
+            return "It was there already: the same again."
+        return {"201": "Made.", "202": "Begun; ask how far it is."}.get(
+            status, "What there is." if self.method == "GET" else "Done."
+        )
+
+    def twice(self) -> str:
+        """Of a method without a key; a door that keeps something all the same says so itself."""
+        return getattr(self.view, "twice", READS_ONLY)
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001  as the library calls it
+        """The bounds of a list of objects, which the library leaves out."""
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        if isinstance(field, ListSerializer) and direction == "request" and schema.get("type") == "array":
+            longest, shortest = getattr(field, "max_length", None), getattr(field, "min_length", None)
+            if longest is not None:
+                schema["maxItems"] = longest
+            if not field.allow_empty:
+                schema["minItems"] = max(1, shortest or 0)
+        return schema
+
+
+def spoken(operation_id: str) -> str:
+    """`listPurchaseOrders` as a title: List purchase orders."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operation_id).lower()
+    return words[0].upper() + words[1:]
+
+
+def responses(codes: set[str]) -> dict[str, Any]:
+    """The refusals by status, each code with its words and a link to its entry."""
+    known = catalogue.entries()
+    found: dict[str, list[catalogue.Entry]] = {}
+    for entry in sorted((known[code] for code in codes), key=lambda entry: (entry.status, entry.code)):
+        found.setdefault(str(entry.status), []).append(entry)
+    return {
+        status: {
+            "description": f"{HTTPStatus(int(status)).phrase}.\n\n"
+            + "\n".join(f"- [`{row.code}`]({row.type}): {row.meaning}" for row in rows),
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {row.code: {"$ref": f"#/components/examples/{row.code}"} for row in rows},
+                }
+            },
+            "x-codes": [row.code for row in rows],
+        }
+        for status, rows in found.items()
+    }
 
 
 @cache
@@ -108,14 +164,3 @@ def query_names(door: type, method: str) -> frozenset[str]:
     schema = described()
     schema.view, schema.method = view, method
     return frozenset(schema.query_names())
-
-
-def describe_security(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Adds what every operation refers to: the problem and its responses."""
-    components = result.setdefault("components", {})
-    components.setdefault("schemas", {})["Problem"] = PROBLEM
-    body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    components["responses"] = {
-        f"Problem{status}": {"description": text, "content": body} for status, text in REFUSALS.items()
-    }
-    return result

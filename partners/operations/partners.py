@@ -19,6 +19,7 @@ class PartnerExists(Conflict):
 
     code = "partner_exists"
     title = "A partner with this code exists"
+    remedy = "Change the one that is there with PATCH, or choose another code."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,11 @@ class Consolidated(Door):
         parameters=[
             OpenApiParameter("status", str, enum=Variant.Status.values, description="active, if not given."),
             OpenApiParameter("channel", str, description="Whose guarantees, caps and buffers count."),
-            OpenApiParameter("limit", int, description=f"Variants a page, at most {LIMIT_MAX}."),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
+                description=f"Variants a page, at most {LIMIT_MAX}.",
+            ),
             OpenApiParameter("cursor", str, description="`nextCursor` of the page before."),
         ],
     )

@@ -27,7 +27,7 @@ from stock.api.inventory import SERIALS_MAX, find_warehouse
 from stock.models import Allocation, Reservation, ReservationLine
 from stock.models.reservation import ReservationQuerySet
 from stock.operations import reservations
-from stock.operations.promising import Wanted, Wish
+from stock.operations.promising import InsufficientStock, Wanted, Wish
 from stock.operations.reservations import SECONDS_DEFAULT, SECONDS_MAX
 
 LINES_MAX = 500
@@ -142,6 +142,7 @@ class Reservations(ReservationDoor):
     """Promises of stock."""
 
     keyset = "-id"
+    refusals: ClassVar = {"POST": (InsufficientStock, reservations.ReferenceReused)}
 
     @extend_schema(operation_id="listReservations")
     def get(self, request: Request) -> Response:

@@ -32,6 +32,7 @@ class WarehouseNotGranted(Problem):
 
     code = "warehouse_not_granted"
     title = "This warehouse is not yours to work in"
+    remedy = "Leave the step to who runs that warehouse, or ask the operator for the grant."
     status = 403
     is_final = False
 

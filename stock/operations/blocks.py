@@ -13,6 +13,7 @@ class BatchBlocked(Problem):
 
     code = "batch_blocked"
     title = "The batch is held back"
+    remedy = "Choose another batch, or wait until it is lifted."
 
 
 def check_released(*, batch_ids: Iterable[int | None]) -> None:

@@ -46,6 +46,7 @@ class CountTooLarge(Problem):
 
     code = "count_too_large"
     title = "Too much for one count"
+    remedy = "Name bins, products or a class, and open several counts."
 
 
 class LinesOpen(Problem):
@@ -53,6 +54,7 @@ class LinesOpen(Problem):
 
     code = "lines_open"
     title = "The count is not finished"
+    remedy = "Count and approve what is open, or post with closeUncounted."
 
 
 class SamePerson(Problem):
@@ -60,6 +62,7 @@ class SamePerson(Problem):
 
     code = "same_person"
     title = "Another person has to decide"
+    remedy = "Have somebody else approve or reject it."
 
 
 class SerialsDiffer(Problem):
@@ -67,6 +70,7 @@ class SerialsDiffer(Problem):
 
     code = "serials_differ"
     title = "Name the units by serial number"
+    remedy = "Adjust those products with serialNumbers, then post."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ class InsufficientStock(Problem):
 
     code = "insufficient_stock"
     title = "Not enough stock"
+    remedy = "Ask for what is available, wait, or look at POST /availability for other days and products."
 
 
 @dataclass(frozen=True, kw_only=True)

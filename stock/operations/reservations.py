@@ -39,6 +39,7 @@ class ReferenceReused(Conflict):
 
     code = "reference_reused"
     title = "This reference stands for something else"
+    remedy = "Use a new reference, or read the reservation named."
 
 
 class ReservationExpired(Problem):
@@ -46,6 +47,7 @@ class ReservationExpired(Problem):
 
     code = "reservation_expired"
     title = "The reservation ran out"
+    remedy = "Reserve again under a new reference."
 
 
 class HeldByOrder(Problem):
@@ -53,11 +55,15 @@ class HeldByOrder(Problem):
 
     code = "held_by_order"
     title = "An order holds this reservation"
+    remedy = "Cancel or amend the order instead."
 
 
 class ExtensionsUsedUp(Problem):
+    """A reservation is extended a few times at most, so that stock is not held for ever."""
+
     code = "extensions_used_up"
     title = "It cannot be extended again"
+    remedy = "Commit it, or release it and reserve again."
 
 
 def reserve(

@@ -49,6 +49,7 @@ class TransferChanged(Conflict):
 
     code = "transfer_changed"
     title = "The transfer changed since you looked"
+    remedy = "Read it again and book what is still right."
 
 
 @dataclass(frozen=True, kw_only=True)

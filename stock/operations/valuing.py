@@ -76,6 +76,7 @@ class NothingValued(Problem):
 
     code = "nothing_valued"
     title = "Nothing of it is valued yet"
+    remedy = "Enter what it cost first."
 
 
 class MovedOn(Exception):

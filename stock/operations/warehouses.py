@@ -25,6 +25,7 @@ class BatchDiffers(Conflict):
 
     code = "batch_differs"
     title = "The batch is known with another date"
+    remedy = "Check the date on the goods; the one that is known is told."
 
 
 class LocationExists(Conflict):
@@ -32,6 +33,7 @@ class LocationExists(Conflict):
 
     code = "location_exists"
     title = "There is such a bin already"
+    remedy = "Use the bin that is there, or another code."
 
 
 @transaction.atomic
