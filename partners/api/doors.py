@@ -11,7 +11,6 @@ from typing import Any, ClassVar, cast
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ParseError
 from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -115,13 +114,14 @@ class Door(GenericAPIView[Any]):
         is not known: what would be left out in silence is refused."""
         body = self.request.data
         if not isinstance(body, dict):
-            raise ParseError("Send a JSON object, {…}.")
+            wrong = {"field": "body", "pointer": "#", "detail": "Send a JSON object, {…}."}
+            raise InvalidInput("The body is no JSON object.", errors=[wrong])
         serializer = serializer_class(data=body, **kwargs)
         unknown = bodies.unknown_fields(serializer, body)
         if serializer.is_valid() and not unknown:
             return dict(serializer.validated_data)
-        wrong = errors.flatten(bodies.with_choices(serializer, serializer.errors))
-        raise InvalidInput.of([*unknown, *wrong])
+        found = errors.flatten(bodies.with_choices(serializer, serializer.errors))
+        raise InvalidInput.of([*unknown, *found])
 
 
 def check_query(request: Request, known: frozenset[str]) -> None:

@@ -58,10 +58,11 @@ def test_what_is_refused_outside_the_views_is_a_problem_for_programs_and_a_page_
 
 
 @pytest.mark.parametrize("body", [[1], "x", 1, True, [{}]])
-def test_a_body_that_is_no_object_is_malformed(api, retailer, body):
+def test_a_body_that_is_no_object_is_refused_as_a_whole(api, retailer, body):
     answer = api(retailer).post("/orders", body)
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
-    assert "JSON object" in answer.json()["detail"]
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    [error] = answer.json()["errors"]
+    assert (error["field"], error["pointer"], "JSON object" in error["detail"]) == ("body", "#", True)
 
 
 @pytest.mark.parametrize(
