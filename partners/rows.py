@@ -38,29 +38,26 @@ def claim(row: Model, *, columns: str) -> bool:
 
     Who claims the same at once waits here for the end of the other's transaction.
     """
-    made = prepared.fetch(f"{_insertion(type(row), f'ON CONFLICT ({columns}) DO NOTHING')}", [_as_json([row])])
+    made = prepared.fetch(_insertion(type(row), f"ON CONFLICT ({columns}) DO NOTHING"), [_as_json([row])])
     for (pk,) in made:
         _is_written(row, pk)
     return bool(made)
 
 
-def trace[M: Model](rows: Sequence[M], *, kind: str, reason: str | None = None) -> None:
+def trace(rows: Sequence[Model], *, kind: str, reason: str | None = None) -> None:
     """Write what rows are now into their history, as saving them would: `kind` is + for a new one, ~ for a changed."""
     if not rows:
         return
-    history = type(rows[0]).history.model  # type: ignore[attr-defined]  # of a model with a history
-    insert(
-        [
-            history(
-                history_date=timezone.now(),
-                history_user=history.get_default_history_user(row),
-                history_change_reason=reason,
-                history_type=kind,
-                **{field.attname: getattr(row, field.attname) for field in history.tracked_fields},
-            )
-            for row in rows
-        ]
-    )
+    history, same, more = _history(type(rows[0]))
+    user = history.get_default_history_user(rows[0])
+    said = {name: field.get_default() for name, field in more.items()} | {
+        "history_date": timezone.now(),
+        "history_user_id": user.pk if user else None,
+        "history_change_reason": reason,
+        "history_type": kind,
+    }
+    values = [{column: getattr(row, name) for column, name in same} | said for row in rows]
+    prepared.fetch(_insertion(history), [AS_JSON.encode(values)])
 
 
 def read[M: Model](model: type[M], tail: str, parameters: Sequence[Any]) -> list[M]:
@@ -79,6 +76,18 @@ def read[M: Model](model: type[M], tail: str, parameters: Sequence[Any]) -> list
 
 
 @cache
+def _history(model: type[Model]) -> tuple[Any, list[tuple[str, str]], dict[str, Field[Any, Any]]]:
+    """The model of its history, the columns that say what the row is, and those that say more of the change.
+
+    Asked once: the manager of a history is made anew at each look, which costs more than the row.
+    """
+    history = model.history.model  # type: ignore[attr-defined]  # of a model with a history
+    same = [(field.column, field.attname) for field in history.tracked_fields]
+    told = {column for column, _ in same}
+    return history, same, {field.column: field for field in _written(history) if field.column not in told}
+
+
+@cache
 def _written(model: type[Model]) -> tuple[Field[Any, Any], ...]:
     return tuple(field for field in model._meta.concrete_fields if field is not model._meta.auto_field)
 
@@ -87,10 +96,8 @@ def _written(model: type[Model]) -> tuple[Field[Any, Any], ...]:
 def _insertion(model: type[Model], unless: str = "") -> str:
     columns = ", ".join(connection.ops.quote_name(field.column) for field in _written(model))
     table, pk = (connection.ops.quote_name(name) for name in (model._meta.db_table, model._meta.pk.column))
-    return (
-        f"INSERT INTO {table} ({columns})"
-        f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, %s::jsonb) {unless} RETURNING {pk}"
-    )
+    source = f"jsonb_populate_recordset(NULL::{table}, %s::jsonb)"
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} {unless} RETURNING {pk}"  # noqa: S608  names
 
 
 @cache
@@ -99,19 +106,23 @@ def _selection(model: type[Model]) -> tuple[str, list[str], dict[int, Any]]:
     table = connection.ops.quote_name(model._meta.db_table)
     columns = ", ".join(f"{table}.{connection.ops.quote_name(field.column)}" for field in fields)
     converters = {place: field.from_db_value for place, field in enumerate(fields) if hasattr(field, "from_db_value")}
-    return f"SELECT {columns} FROM {table}", [field.attname for field in fields], converters
+    selection = f"SELECT {columns} FROM {table}"  # noqa: S608  names
+    return selection, [field.attname for field in fields], converters
 
 
 def _as_json(rows: Sequence[Model]) -> str:
     """One type whatever the columns' types, so that there is one plan."""
     fields = [(field.column, field) for field in _written(type(rows[0]))]
-    return json.dumps([{column: field.pre_save(row, True) for column, field in fields} for row in rows], default=_plain)
+    return AS_JSON.encode([{column: field.pre_save(row, True) for column, field in fields} for row in rows])
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, PLAIN):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no place in a row written as JSON.")
+
+
+AS_JSON = json.JSONEncoder(default=_plain, separators=(",", ":"))
 
 
 def _is_written(row: Model, pk: Any) -> None:

@@ -178,7 +178,7 @@ def lock_variants(variant_ids: Iterable[int]) -> dict[int, LockedLevel]:
 
 def _locked(column: str, ids: Iterable[int]) -> dict[int, LockedLevel]:
     rows = prepared.fetch(
-        f"SELECT {COLUMNS} FROM stock_level WHERE {column} = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE",
+        f"SELECT {COLUMNS} FROM stock_level WHERE {column} = ANY({prepared.BIGINTS}) ORDER BY id FOR NO KEY UPDATE",
         [prepared.bigints(sorted(set(ids)))],
     )
     return {row[0]: LockedLevel(*row) for row in rows}

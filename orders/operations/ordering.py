@@ -44,7 +44,7 @@ PROMISED = "UPDATE orders_order SET reservation_id = %s WHERE id = %s"
 STEPPED = "UPDATE orders_order SET status = %s, version = %s WHERE id = %s"
 LINES = "WHERE reservation_id = %s AND kit_line_id IS NULL ORDER BY id"
 SUPPLIERS = """
-    SELECT DISTINCT item.supplier_id
+    SELECT item.supplier_id
       FROM orders_orderline line JOIN catalog_supplieritem item ON item.variant_id = line.variant_id
      WHERE line.order_id = %s
 """
@@ -143,7 +143,7 @@ def place(
             for line, kept in zip(asked, lines, strict=True)
         ]
     )
-    tell(order=order, event_type="order.created", actor=actor, at=at, also=operator_ids(order))
+    tell(order=order, event_type="order.created", actor=actor, at=at, to_operators=True)
     return order, True
 
 
@@ -202,7 +202,7 @@ def advance(*, order: Order, status: str, actor: Actor, at: datetime) -> Order:
 
 def _step(order: Order, status: str, *, actor: Actor, at: datetime) -> Order:
     [locked] = rows.read(Order, "WHERE id = %s FOR NO KEY UPDATE", [order.pk])
-    [locked.partner] = rows.read(Partner, "WHERE id = %s", [locked.partner_id])
+    locked.partner = order.partner  # never another; who asks has mostly read it
     if locked.status == status:
         return locked
     if locked.status not in STEPS[status]:
@@ -216,14 +216,26 @@ def _step(order: Order, status: str, *, actor: Actor, at: datetime) -> Order:
     locked.version += 1
     prepared.fetch(STEPPED, [locked.status, locked.version, locked.pk])
     rows.trace([locked], kind="~", reason=f"order {status}")
-    tell(order=locked, event_type=f"order.{status}", actor=actor, at=at, also=operator_ids(locked))
+    tell(order=locked, event_type=f"order.{status}", actor=actor, at=at, to_operators=True)
     return locked
 
 
 def tell(
-    *, order: Order, event_type: str, actor: Actor, at: datetime, also: Sequence[int | None] = (), **facts: Any
+    *,
+    order: Order,
+    event_type: str,
+    actor: Actor,
+    at: datetime,
+    also: Sequence[int | None] = (),
+    to_operators: bool = False,
+    **facts: Any,
 ) -> None:
-    """Record a fact of an order for those whose it is and the suppliers of its products, who learn no lines."""
+    """Record a fact of an order for those whose it is and the suppliers of its products, who learn no lines;
+    `to_operators` also for those who run the warehouses that keep or shipped goods for it. Two statements."""
+    if to_operators:
+        concerned = prepared.fetch(f"{SUPPLIERS} UNION ALL {OPERATORS}", [order.pk, order.pk, order.reservation_id])
+    else:
+        concerned = prepared.fetch(SUPPLIERS, [order.pk])
     outbox.record(
         event_type,
         subject=f"order/{order.number}",
@@ -236,17 +248,8 @@ def tell(
         },
         actor=actor,
         at=at,
-        addressee_ids=[order.partner_id, order.placed_by_id, *_ids(SUPPLIERS, [order.pk]), *also],
+        addressee_ids=[order.partner_id, order.placed_by_id, *(found for (found,) in concerned), *also],
     )
-
-
-def operator_ids(order: Order) -> list[int | None]:
-    """The operators of the warehouses that keep or shipped goods for an order. One query."""
-    return _ids(OPERATORS, [order.pk, order.reservation_id])
-
-
-def _ids(statement: str, parameters: Sequence[Any]) -> list[int | None]:
-    return [found for (found,) in prepared.fetch(statement, parameters)]
 
 
 def _claim_reference(order: Order) -> Order | None:
