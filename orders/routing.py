@@ -202,6 +202,8 @@ def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
         code: site.parcel_cost + site.unit_cost * in_all for code, site in sites.items() if site.parcel_cost is not None
     }
     soonest = _soonest(question.candidates, question.sites)
+    first = {variant_id: min(here.values()) for variant_id, here in soonest.items()}
+    had = {variant_id: sum(free[variant_id].values()) for variant_id in wanted}
     found: dict[str, dict[str, tuple[int, str]]] = {}
     for code, site in sites.items():
         here = sum(min(free[variant_id].get(code, 0), units) for variant_id, units in wanted.items())
@@ -210,8 +212,8 @@ def _facts(question: Question) -> dict[str, dict[str, tuple[int, str]]]:
             "distance": _distance(site.distance_km),
             "cutoff": _cutoff(site.leaves_in_minutes),
             "cost": _cost(costs.get(code), costs.values()),
-            "shelfLife": _shelf_life(code, soonest),
-            "balance": _balance(code, free, wanted),
+            "shelfLife": _shelf_life(code, soonest, first),
+            "balance": _balance(code, free, had),
             "preference": _preference(code, question.policy.prefers),
         }
     return found
@@ -252,23 +254,21 @@ def _soonest(candidates: Iterable[Candidate], sites: Mapping[str, Site]) -> dict
     return found
 
 
-def _shelf_life(code: str, soonest: Mapping[int, Mapping[str, date]]) -> tuple[int, str]:
+def _shelf_life(code: str, soonest: Mapping[int, Mapping[str, date]], first: Mapping[int, date]) -> tuple[int, str]:
     """What expires first goes first: of each product how much later its goods expire than the first of all do."""
-    mine = [(here[code], min(here.values())) for here in soonest.values() if code in here]
+    mine = [(here[code], first[variant_id]) for variant_id, here in soonest.items() if code in here]
     if not mine:
         return 0, "past its date on arrival"
-    points = [FULL * HALF_DAYS // (HALF_DAYS + (day - first).days) for day, first in mine]
+    points = [FULL * HALF_DAYS // (HALF_DAYS + (day - earliest).days) for day, earliest in mine]
     day = min(day for day, _ in mine)
     return sum(points) // len(points), "no date" if day == date.max else f"first expires {day}"
 
 
-def _balance(code: str, free: Mapping[int, Mapping[str, int]], wanted: Mapping[int, int]) -> tuple[int, str]:
-    """Who has most of what there is gives it, so that stocks stay level."""
-    shares = [
-        FULL * here.get(code, 0) // sum(here.values()) if (here := free[variant_id]) else 0 for variant_id in wanted
-    ]
-    units = sum(free[variant_id].get(code, 0) for variant_id in wanted)
-    return sum(shares) // len(shares), f"{units} of {sum(sum(here.values()) for here in free.values())} units free"
+def _balance(code: str, free: Mapping[int, Mapping[str, int]], had: Mapping[int, int]) -> tuple[int, str]:
+    """Who has most of what there is, by product `had`, gives it, so that stocks stay level."""
+    mine = {variant_id: free[variant_id].get(code, 0) for variant_id in had}
+    shares = [FULL * units // had[variant_id] if had[variant_id] else 0 for variant_id, units in mine.items()]
+    return sum(shares) // len(shares), f"{sum(mine.values())} of {sum(had.values())} units free"
 
 
 def _preference(code: str, prefers: Sequence[str]) -> tuple[int, str]:

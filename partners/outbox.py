@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from partners import actors
+from partners import actors, rows
 from partners.actors import Actor
 from partners.models import OutboxEvent
 
@@ -63,7 +63,7 @@ def record_all(letters: Sequence[OutboxEvent]) -> list[OutboxEvent]:
     """Owe many facts at once, in this order. One statement."""
     if not transaction.get_connection().in_atomic_block:
         raise NotInTransaction(", ".join(sorted({event.type for event in letters})))
-    return OutboxEvent.objects.bulk_create(letters)
+    return list(rows.insert(letters))
 
 
 def letter(

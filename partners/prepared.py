@@ -13,10 +13,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 
+BIGINTS = "CAST((SELECT %s::bigint[]) AS bigint[])"
+"""A place for `bigints` into which the planner cannot look. Where it sees how many there are it hopes to do better by
+planning anew each time, and planning costs more than running."""
 DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -69,9 +72,11 @@ _lines: WeakKeyDictionary[psycopg.Connection[Any], Line] = WeakKeyDictionary()
 
 def fetch(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """All rows of a statement, run in whatever transaction the connection is in."""
-    connection.ensure_connection()
-    raw = connection.connection
-    with connection.wrap_database_errors:
+    here = connections[DEFAULT_DB_ALIAS]  # asked for once: Django's own `connection` asks at each word
+    if here.connection is None:
+        here.ensure_connection()
+    raw = here.connection
+    with here.wrap_database_errors:
         line = _lines.get(raw)
         if line is None:
             line = _lines[raw] = Line(raw)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -80,9 +80,8 @@ class Posting:
         return self.variant_id, place.location_id, self.batch_id, place.condition, self.owner_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockedLevel:
-    """A level as it stands under our lock."""
+class LockedLevel(NamedTuple):
+    """A level as it stands under our lock, by its columns."""
 
     id: int
     variant_id: int
@@ -105,7 +104,7 @@ class LockedLevel:
 
 # variant, location, batch, condition, owner
 Key = tuple[int, int, int | None, str, int | None]
-COLUMNS = "id, variant_id, location_id, batch_id, condition, owner_id, on_hand, reserved, version"
+COLUMNS = ", ".join(LockedLevel._fields)
 
 
 def virtual(kind: Location.Kind) -> Place:
@@ -171,21 +170,20 @@ def _make(source: str, columns: list[Any]) -> None:
 
 def lock(ids: Iterable[int]) -> dict[int, LockedLevel]:
     """Lock levels in id order and return them as they are now; whoever holds one makes us wait."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {COLUMNS} FROM stock_level WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [sorted(set(ids))]
-        )
-        return {level.id: level for level in _levels(cursor)}
+    return _locked("id", ids)
 
 
 def lock_variants(variant_ids: Iterable[int]) -> dict[int, LockedLevel]:
     """Lock all levels of these variants, in id order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {COLUMNS} FROM stock_level WHERE variant_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-            [sorted(set(variant_ids))],
-        )
-        return {level.id: level for level in _levels(cursor)}
+    return _locked("variant_id", variant_ids)
+
+
+def _locked(column: str, ids: Iterable[int]) -> dict[int, LockedLevel]:
+    rows = prepared.fetch(
+        f"SELECT {COLUMNS} FROM stock_level WHERE {column} = ANY({prepared.BIGINTS}) ORDER BY id FOR NO KEY UPDATE",
+        [prepared.bigints(sorted(set(ids)))],
+    )
+    return {row[0]: LockedLevel(*row) for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -474,8 +472,3 @@ def _tell(ids: list[int], *, actor: Actor, at: datetime) -> None:
         cursor.execute(
             "SELECT stock_tell(%s::bigint[], %s, %s, %s)", [ids, actor.label, actors.current_request_id(), at]
         )
-
-
-def _levels(cursor: Any) -> list[LockedLevel]:
-    names = COLUMNS.split(", ")
-    return [LockedLevel(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

@@ -36,7 +36,7 @@ CANDIDATES = f"""
     SELECT level.id, level.variant_id, warehouse.code, batch.expires_on, level.on_hand - level.reserved,
            coalesce(batch.number, '')
       FROM {FROM_SQL}
-     WHERE level.variant_id = ANY(%s::bigint[]) AND level.on_hand > level.reserved AND {SELLABLE_SQL}
+     WHERE level.variant_id = ANY({prepared.BIGINTS}) AND level.on_hand > level.reserved AND {SELLABLE_SQL}
        AND {GRANTED_SQL} AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
 """
 

@@ -64,7 +64,7 @@ def amend(*, order: Order, changes: Sequence[Asked], actor: Actor, at: datetime)
     _hold(locked, added, grown, actor=actor, at=at)
     Order.objects.filter(pk=locked.pk).update(version=F("version") + 1)
     locked.refresh_from_db()
-    ordering.tell(order=locked, event_type="order.amended", actor=actor, at=at, also=ordering.operator_ids(locked))
+    ordering.tell(order=locked, event_type="order.amended", actor=actor, at=at, to_operators=True)
     if not locked.lines.filter(shipped__lt=F("quantity")).exists():
         locked = _finish(locked, actor=actor, at=at)
     ordering.ask(order=locked, actor=actor, at=at)

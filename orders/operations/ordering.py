@@ -15,18 +15,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import transaction
 
-from catalog.models import SupplierItem, Variant
+from catalog.models import Variant
 from orders.models import DeliveryPromise, Order, OrderLine, RoutingDecision
 from orders.operations import delivering, requesting, returnable, sourcing, takeovers
 from orders.operations.ticking import Ticks
-from partners import outbox
+from partners import outbox, prepared, rows
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep
-from stock.models import Allocation, Reservation, ReservationLine, Warehouse
+from stock.models import Allocation, Reservation, ReservationLine
 from stock.operations import reservations
 from stock.operations.promising import InsufficientStock, Wanted
 
@@ -40,6 +39,27 @@ STEPS: dict[str, tuple[Status, ...]] = {
     Status.DELIVERED: (Status.SHIPPED,),
     Status.CANCELLED: (Status.PENDING, Status.CONFIRMED, Status.PACKED),
 }
+
+PROMISED = "UPDATE orders_order SET reservation_id = %s WHERE id = %s"
+STEPPED = "UPDATE orders_order SET status = %s, version = %s WHERE id = %s"
+LINES = "WHERE reservation_id = %s AND kit_line_id IS NULL ORDER BY id"
+SUPPLIERS = """
+    SELECT item.supplier_id
+      FROM orders_orderline line JOIN catalog_supplieritem item ON item.variant_id = line.variant_id
+     WHERE line.order_id = %s
+"""
+OPERATORS = """
+    SELECT operator_id FROM stock_warehouse
+     WHERE operator_id IS NOT NULL AND id IN (
+        SELECT warehouse_id FROM orders_shipment WHERE order_id = %s
+        UNION ALL
+        SELECT location.warehouse_id
+          FROM stock_reservationline line
+          JOIN stock_allocation allocation ON allocation.line_id = line.id
+          JOIN stock_level level ON level.id = allocation.level_id
+          JOIN stock_location location ON location.id = level.location_id
+         WHERE line.reservation_id = %s)
+"""
 
 
 class OrderReferenceReused(Conflict):
@@ -110,19 +130,21 @@ def place(
         wanted = [(line.variant.sku, line.quantity) for line in asked]
         delivering.claim(promised=promised, order=order, wanted=wanted, actor=actor, at=at)
     lines = _promise(order, asked, reservation, promised, actor=actor, at=at)
-    OrderLine.objects.bulk_create(
-        OrderLine(
-            order=order,
-            line_id=line.line_id,
-            variant=line.variant,
-            quantity=line.quantity,
-            unit_price=line.unit_price,
-            currency=line.currency,
-            reservation_line=kept,
-        )
-        for line, kept in zip(asked, lines, strict=True)
+    rows.insert(
+        [
+            OrderLine(
+                order=order,
+                line_id=line.line_id,
+                variant=line.variant,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                currency=line.currency,
+                reservation_line=kept,
+            )
+            for line, kept in zip(asked, lines, strict=True)
+        ]
     )
-    tell(order=order, event_type="order.created", actor=actor, at=at, also=operator_ids(order))
+    tell(order=order, event_type="order.created", actor=actor, at=at, to_operators=True)
     return order, True
 
 
@@ -133,7 +155,7 @@ def confirm(*, order: Order, actor: Actor, at: datetime) -> Order:
     Confirmed twice answers the same. Raises IllegalStep, and ExchangeWaits (data: returnId).
     """
     returnable.check_exchanged(order=order)
-    confirmed = advance(order=order, status=Status.CONFIRMED, actor=actor, at=at)
+    confirmed = _step(order, Status.CONFIRMED, actor=actor, at=at)
     ask(order=confirmed, actor=actor, at=at)
     return confirmed
 
@@ -176,7 +198,12 @@ def advance(*, order: Order, status: str, actor: Actor, at: datetime) -> Order:
 
     Locks the order. Raises IllegalStep (data: currentStatus, allowedFrom).
     """
-    locked = Order.objects.lock().select_related("partner").get(pk=order.pk)
+    return _step(order, status, actor=actor, at=at)
+
+
+def _step(order: Order, status: str, *, actor: Actor, at: datetime) -> Order:
+    [locked] = rows.read(Order, "WHERE id = %s FOR NO KEY UPDATE", [order.pk])
+    locked.partner = order.partner  # never another; who asks has mostly read it
     if locked.status == status:
         return locked
     if locked.status not in STEPS[status]:
@@ -188,19 +215,28 @@ def advance(*, order: Order, status: str, actor: Actor, at: datetime) -> Order:
         )
     locked.status = status
     locked.version += 1
-    locked._change_reason = f"order {status}"  # type: ignore[attr-defined]  # read by the history
-    locked.save()
-    tell(order=locked, event_type=f"order.{status}", actor=actor, at=at, also=operator_ids(locked))
+    prepared.fetch(STEPPED, [locked.status, locked.version, locked.pk])
+    rows.trace([locked], kind="~", reason=f"order {status}")
+    tell(order=locked, event_type=f"order.{status}", actor=actor, at=at, to_operators=True)
     return locked
 
 
 def tell(
-    *, order: Order, event_type: str, actor: Actor, at: datetime, also: Sequence[int | None] = (), **facts: Any
+    *,
+    order: Order,
+    event_type: str,
+    actor: Actor,
+    at: datetime,
+    also: Sequence[int | None] = (),
+    to_operators: bool = False,
+    **facts: Any,
 ) -> None:
-    """Record a fact of an order for those whose it is and the suppliers of its products, who learn no lines."""
-    suppliers = SupplierItem.objects.filter(variant__in=order.lines.values("variant")).values_list(
-        "supplier", flat=True
-    )
+    """Record a fact of an order for those whose it is and the suppliers of its products, who learn no lines;
+    `to_operators` also for those who run the warehouses that keep or shipped goods for it. Two statements."""
+    if to_operators:
+        concerned = prepared.fetch(f"{SUPPLIERS} UNION ALL {OPERATORS}", [order.pk, order.pk, order.reservation_id])
+    else:
+        concerned = prepared.fetch(SUPPLIERS, [order.pk])
     outbox.record(
         event_type,
         subject=f"order/{order.number}",
@@ -213,27 +249,14 @@ def tell(
         },
         actor=actor,
         at=at,
-        addressee_ids=[order.partner_id, order.placed_by_id, *suppliers, *also],
+        addressee_ids=[order.partner_id, order.placed_by_id, *(found for (found,) in concerned), *also],
     )
-
-
-def operator_ids(order: Order) -> list[int | None]:
-    """The operators of the warehouses that keep or shipped goods for an order. One query."""
-    # Subqueries, not joins: each is found by its index, however many allocations there are.
-    kept = Allocation.objects.filter(line__reservation=order.reservation_id).values("level__location__warehouse")
-    concerned = Warehouse.objects.filter(Q(pk__in=order.shipments.values("warehouse")) | Q(pk__in=kept))
-    return list(concerned.values_list("operator", flat=True))
 
 
 def _claim_reference(order: Order) -> Order | None:
     """Save the header; where the partner's reference is taken, answer whose it is. Twins wait here."""
-    try:
-        with transaction.atomic():
-            order.save()
-    except IntegrityError as error:
-        if "order_reference_once_per_partner" not in str(error):
-            raise
-    else:
+    if rows.claim(order, columns="partner_id, external_reference"):
+        rows.trace([order], kind="+")
         return None
     earlier = Order.objects.get(partner=order.partner, external_reference=order.external_reference)
     if earlier.fingerprint != order.fingerprint:
@@ -266,9 +289,7 @@ def _promise(
                 raise
             return [None] * len(asked)
     order.reservation = kept
-    order.skip_history_when_saving = True  # type: ignore[attr-defined]  # one row tells of the placing
-    order.save(update_fields=["reservation"])
-    del order.skip_history_when_saving  # type: ignore[attr-defined]  # read by the history
+    prepared.fetch(PROMISED, [kept.pk, order.pk])  # no history: one row tells of the placing
     return list(lines)
 
 
@@ -303,7 +324,7 @@ def _reserve(
             at=at,
         )
     sourcing.keep_why(order=order, router=router, cause=cause, at=at)
-    return kept, list(kept.lines.filter(kit_line=None).order_by("id"))
+    return kept, rows.read(ReservationLine, LINES, [kept.pk])
 
 
 def promise_anew(*, order: Order, actor: Actor, at: datetime) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -16,9 +17,10 @@ from django.db.models import F, Sum
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, Package, PackageLine, RoutingDecision, Stamp
 from orders.operations import sourcing, waiting
 from orders.operations.ticking import Ticks
+from partners import prepared, rows
 from partners.actors import Actor
 from partners.problems import IllegalStep, InvalidInput
-from stock.models import Allocation, Level, ReservationLine, Warehouse
+from stock.models import Level, Warehouse
 from stock.operations import changing, counting
 from stock.operations.changing import Less
 
@@ -28,6 +30,36 @@ Failure = FulfilmentRequest.Failure
 Part = tuple[int, int]
 OF_LINE = ("order_line__variant", "order_line__reservation_line")
 ASKING = (Order.Status.CONFIRMED, Order.Status.PACKED)
+
+KEPT = """
+    SELECT leaf.id, leaf.kit_line_id, leaf.quantity,
+           (SELECT max(line.id) FROM orders_orderline line WHERE line.order_id = %s AND line.reservation_line_id = leaf.id),
+           location.warehouse_id, CAST(sum(kept.quantity - kept.consumed - kept.freed) AS bigint)
+      FROM stock_reservationline leaf
+      LEFT JOIN stock_allocation kept ON kept.line_id = leaf.id AND kept.quantity > kept.consumed + kept.freed
+      LEFT JOIN stock_level level ON level.id = kept.level_id
+      LEFT JOIN stock_location location ON location.id = level.location_id
+     WHERE leaf.reservation_id = %s
+     GROUP BY leaf.id, location.warehouse_id
+     ORDER BY leaf.id, location.warehouse_id
+"""
+OPEN_ITEMS = """
+    JOIN orders_fulfilmentrequest request ON request.id = orders_fulfilmentitem.request_id
+   WHERE request.order_id = %s AND orders_fulfilmentitem.quantity > completed + failed
+   ORDER BY orders_fulfilmentitem.id
+"""
+CHOSEN = "SELECT id, chosen FROM orders_routingdecision WHERE order_id = %s ORDER BY id"
+
+
+class Kept(NamedTuple):
+    """A line of the reservation, for which line of the order, and what a warehouse keeps for it (None: nothing)."""
+
+    leaf_id: int
+    kit_id: int | None
+    quantity: int
+    line_id: int | None
+    warehouse_id: int | None
+    units: int
 
 
 def follow(*, order: Order, ticks: Ticks) -> None:
@@ -136,51 +168,46 @@ def left(*, order: Order, warehouse: Warehouse, units: Mapping[int, int], ticks:
             open_units[item.order_line_id] -= count
             _complete(item, count, ticks)
             done.append(item)
-    rows = [FulfilmentItem(order_line_id=line_id, quantity=count) for line_id, count in open_units.items() if count]
-    if rows:
-        _assign(order, {warehouse.pk: rows}, ticks)
-        for item in rows:
+    more = [FulfilmentItem(order_line_id=line_id, quantity=count) for line_id, count in open_units.items() if count]
+    if more:
+        _assign(order, {warehouse.pk: more}, ticks)
+        for item in more:
             _complete(item, item.quantity, ticks)
-    _conclude(done + rows)
+    _conclude(done + more)
 
 
 def _promised(order: Order) -> Counter[Part]:
     """What is promised to each line, by warehouse: of a kit, so many as are whole there; the rest where it began."""
-    lines = {line.reservation_line_id: line.pk for line in order.lines.all() if line.reservation_line_id}
-    leaves = {row.pk: row for row in ReservationLine.objects.filter(reservation=order.reservation_id)}
-    kept = (
-        Allocation.objects.filter(line__reservation=order.reservation_id, quantity__gt=F("consumed") + F("freed"))
-        .values_list("line", "level__location__warehouse")
-        .annotate(units=Sum(sourcing.OPEN))
-        .order_by("line", "level__location__warehouse")
-    )
+    kept = [Kept(*row) for row in prepared.fetch(KEPT, [order.pk, order.reservation_id])]
     wanted: Counter[Part] = Counter()
     kits: dict[int, dict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
-    for leaf_id, warehouse_id, units in kept:
-        leaf = leaves[leaf_id]
-        if leaf.kit_line_id:
-            kits[leaf.kit_line_id][warehouse_id][leaf_id] = units
-        elif leaf_id in lines:
-            wanted[warehouse_id, lines[leaf_id]] += units
+    for row in kept:
+        if row.warehouse_id and row.kit_id:
+            kits[row.kit_id][row.warehouse_id][row.leaf_id] = row.units
+        elif row.warehouse_id and row.line_id:
+            wanted[row.warehouse_id, row.line_id] += row.units
+    leaves = {row.leaf_id: row for row in kept}
     for kit_id, by_warehouse in kits.items():
         ratios = {
-            row.pk: row.quantity // leaves[kit_id].quantity for row in leaves.values() if row.kit_line_id == kit_id
+            row.leaf_id: row.quantity // leaves[kit_id].quantity for row in leaves.values() if row.kit_id == kit_id
         }
         whole = {code: min(found[pk] // ratio for pk, ratio in ratios.items()) for code, found in by_warehouse.items()}
         in_all = min(sum(found[pk] for found in by_warehouse.values()) // ratio for pk, ratio in ratios.items())
         first = min(by_warehouse)
         whole[first] += max(0, in_all - sum(whole.values()))
-        wanted.update({(code, lines[kit_id]): units for code, units in whole.items() if units and kit_id in lines})
+        if line_id := leaves[kit_id].line_id:
+            wanted.update({(code, line_id): units for code, units in whole.items() if units})
     return wanted
 
 
 def _open_items(order: Order) -> list[FulfilmentItem]:
     """The oldest first; items of one request share it."""
-    rows = FulfilmentItem.objects.filter(request__order=order, quantity__gt=F("completed") + F("failed"))
-    items = list(rows.select_related("request__warehouse", "request__order").order_by("id"))
-    requests: dict[int, FulfilmentRequest] = {}
-    for item in items:
-        item.request = requests.setdefault(item.request_id, item.request)
+    items = rows.read(FulfilmentItem, OPEN_ITEMS, [order.pk])
+    if items:
+        found = FulfilmentRequest.objects.select_related("warehouse", "order")
+        requests = found.in_bulk({item.request_id for item in items})
+        for item in items:
+            item.request = requests[item.request_id]
     return items
 
 
@@ -189,24 +216,24 @@ def _assign(order: Order, new: Mapping[int, Sequence[FulfilmentItem]], ticks: Ti
     many there are."""
     if not new:
         return
-    warehouses = Warehouse.objects.in_bulk(new)
-    why: dict[str, RoutingDecision] = {}
-    codes = [row.code for row in warehouses.values()]
-    for decision in RoutingDecision.objects.filter(order=order, chosen__overlap=codes).order_by("id"):
-        why |= dict.fromkeys(decision.chosen, decision)
+    found = rows.read(Warehouse, "WHERE id = ANY(%s::bigint[])", [prepared.bigints(new)])
+    warehouses = {row.pk: row for row in found}
+    why: dict[str, int] = {}
+    for decision_id, chosen in prepared.fetch(CHOSEN, [order.pk]):
+        why |= dict.fromkeys(chosen, decision_id)
     requests = [
         FulfilmentRequest(
-            order=order, warehouse=warehouses[pk], routing=why.get(warehouses[pk].code), assigned_at=ticks.at
+            order=order, warehouse=warehouses[pk], routing_id=why.get(warehouses[pk].code), assigned_at=ticks.at
         )
         for pk in new
-    ]  # fmt: skip
-    FulfilmentRequest.objects.bulk_create(requests)
-    FulfilmentRequest.history.bulk_history_create(requests, default_change_reason="request assigned")
+    ]
+    rows.insert(requests)
+    rows.trace(requests, kind="+", reason="request assigned")
     for request in requests:
         for item in new[request.warehouse_id]:
             item.request = request
         ticks.note(request, Stamp.Kind.ASSIGNED)
-    FulfilmentItem.objects.bulk_create([item for items in new.values() for item in items])
+    rows.insert([item for items in new.values() for item in items])
 
 
 def _complete(item: FulfilmentItem, units: int, ticks: Ticks) -> None:
@@ -254,8 +281,8 @@ def must_live(request: FulfilmentRequest, *, verb: str) -> None:
 def in_packages(request: FulfilmentRequest) -> dict[int, int]:
     """Units by order line in packages that have not left. One query."""
     lines = PackageLine.objects.filter(package__fulfilment_request=request, package__status=Package.Status.PACKED)
-    rows = lines.order_by().values("order_line").annotate(units=Sum("quantity"))
-    return dict(rows.values_list("order_line", "units"))
+    units = lines.order_by().values("order_line").annotate(units=Sum("quantity"))
+    return dict(units.values_list("order_line", "units"))
 
 
 def check_open(

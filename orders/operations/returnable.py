@@ -13,8 +13,18 @@ from django.db.models import QuerySet
 
 from catalog.models import Variant
 from orders.models import Order, OrderLine, Return, ReturnLine, ShipmentLine
+from partners import prepared
 from partners.problems import IllegalStep, InvalidInput, Problem
 from stock.models import Batch, Movement, ReservationLine, SerialMovement
+
+AWAITED = """
+    SELECT awaited.number
+      FROM orders_orderline line
+      JOIN orders_returnline coming ON coming.replacement_id = line.id
+      JOIN orders_return awaited ON awaited.id = coming.return_of_id
+     WHERE line.order_id = %s AND awaited.status = %s
+     ORDER BY awaited.id DESC LIMIT 1
+"""
 
 
 class OverReturn(Problem):
@@ -63,12 +73,9 @@ def check_quantity(*, sku: str, requested: int, returnable: int, **more: str) ->
 
 def check_exchanged(*, order: Order) -> None:
     """What an order goes out in exchange for is back. One query, by the index of the replacement. Raises ExchangeWaits."""
-    awaited = Return.objects.filter(lines__replacement__order=order, status=Return.Status.ANNOUNCED).first()
-    if awaited is not None:
+    for (number,) in prepared.fetch(AWAITED, [order.pk, Return.Status.ANNOUNCED]):
         raise ExchangeWaits(
-            f"It goes out when return {awaited.number} is received.",
-            currentStatus=order.status,
-            returnId=awaited.number,
+            f"It goes out when return {number} is received.", currentStatus=order.status, returnId=number
         )
 
 

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import F, Q
+from django.db.models import F
 
 from orders import calendars, network, routing
-from orders.models import FulfilmentRequest, Order, RoutingDecision, RoutingPolicy, SendingCost
+from orders.models import FulfilmentRequest, Order, RoutingDecision, RoutingPolicy
 from orders.models.routing import WEIGHTS
 from orders.network import Destination
 from orders.routing import Answer, Policy, Question, Scored, Site
-from partners import prepared
+from partners import prepared, rows
 from partners.models import Partner
 from partners.problems import Problem
 from stock.allocation import Candidate, Demand, Plan
@@ -28,6 +28,25 @@ from stock.operations.promising import InsufficientStock
 OPEN = F("quantity") - F("consumed") - F("freed")
 CONSIDERED_MAX = 20
 """Warehouses kept with a decision, besides those chosen: nobody reads of the fortieth best."""
+COUNTING = "WHERE partner_id = ANY(%s::bigint[]) OR (partner_id IS NULL AND channel IN ('', %s))"
+COSTS = """
+    SELECT warehouse.code, cost.country, cost.per_parcel, cost.per_unit, cost.per_100_km
+      FROM orders_sendingcost cost LEFT JOIN stock_warehouse warehouse ON warehouse.id = cost.warehouse_id
+     WHERE cost.country IN ('', %s)
+"""
+
+
+class Cost(NamedTuple):
+    """What a SendingCost says; a warehouse of None is any."""
+
+    warehouse_code: str | None = None
+    country: str = ""
+    per_parcel: Decimal = Decimal(0)
+    per_unit: Decimal = Decimal(0)
+    per_100_km: Decimal = Decimal(0)
+
+
+FREE = Cost()
 
 
 class TooManyShipments(Problem):
@@ -102,12 +121,12 @@ def router_for(*, order: Order, at: datetime) -> Router:
     """What decides from where this order is sent, as things stand at `at`. A fixed number of queries.
 
     A warehouse that refused the order is barred; those that keep or have sent goods of it take part already, so that
-    the limit is one of the whole order.
+    the limit is one of the whole order. Of an order that never had a promise nobody refused or sent anything.
     """
-    policy = policy_for(order=order)
-    return Router(
-        policy=policy, sites=sites_for(order=order, at=at), barred=refused_by(order), taking_part=taking_part(order)
-    )
+    policy, sites = policy_for(order=order), sites_for(order=order, at=at)
+    if order.reservation_id is None:
+        return Router(policy=policy, sites=sites)
+    return Router(policy=policy, sites=sites, barred=refused_by(order), taking_part=taking_part(order))
 
 
 def policy_for(*, order: Order) -> Policy:
@@ -116,9 +135,8 @@ def policy_for(*, order: Order) -> Policy:
     An order that must not be split is sent from one warehouse. One query, of a small table.
     """
     whose = [order.partner_id, order.placed_by_id] if order.placed_by_id else [order.partner_id]
-    rows = RoutingPolicy.objects.filter(Q(partner__in=whose) | Q(partner=None, channel__in=["", order.channel]))
     found = min(
-        rows,
+        rows.read(RoutingPolicy, COUNTING, [prepared.bigints(whose), order.channel]),
         key=lambda row: whose.index(row.partner_id) if row.partner_id else 2 if row.channel else 3,
         default=None,
     )
@@ -144,7 +162,7 @@ def sites_for(*, order: Order, at: datetime) -> dict[str, Site]:
     it costs. Two queries."""
     there = Destination.of(order.ship_to.get("country", ""), order.ship_to.get("postalCode", ""))
     found = network.network(destination=there, granted=order.partner.granted_warehouses, today=at.date())
-    costs = list(SendingCost.objects.filter(country__in=["", there.country]).select_related("warehouse"))
+    costs = [Cost(*row) for row in prepared.fetch(COSTS, [there.country])]
     legs: dict[str, list[tuple[calendars.Leg, int | None]]] = {}
     for route in found.routes:
         taken = found.taken.get(route.building.code, {})
@@ -182,20 +200,14 @@ def keep_why(*, order: Order, router: Router, cause: RoutingDecision.Cause, at: 
     answer = router.answer
     if answer is None or not answer.chosen:
         return
-    RoutingDecision.objects.create(
-        order=order,
-        cause=cause,
-        policy=router.policy.name,
-        strategy=router.policy.strategy,
-        warehouses_max=router.policy.warehouses_max,
-        chosen=list(answer.chosen),
-        considered=[
-            _as_json(row)
-            for place, row in enumerate(answer.ranked)
-            if place < CONSIDERED_MAX or row.code in answer.chosen
-        ],
-        at=at,
-    )
+    considered = [
+        _as_json(row) for place, row in enumerate(answer.ranked) if place < CONSIDERED_MAX or row.code in answer.chosen
+    ]
+    decision = RoutingDecision(
+        order=order, cause=cause, policy=router.policy.name, strategy=router.policy.strategy,
+        warehouses_max=router.policy.warehouses_max, chosen=list(answer.chosen), considered=considered, at=at,
+    )  # fmt: skip
+    rows.insert([decision])
 
 
 def _policy(row: RoutingPolicy) -> Policy:
@@ -208,20 +220,18 @@ def _policy(row: RoutingPolicy) -> Policy:
     )
 
 
-def _site(
-    code: str, legs: Sequence[tuple[calendars.Leg, int | None]], costs: Sequence[SendingCost], at: datetime
-) -> Site:
+def _site(code: str, legs: Sequence[tuple[calendars.Leg, int | None]], costs: Sequence[Cost], at: datetime) -> Site:
     """By the way that arrives first."""
     leg, distance_km = min(legs, key=lambda made: (made[0].delivered_on, made[0].leaves_at))
-    fits = [row for row in costs if row.warehouse is None or row.warehouse.code == code]
-    cost = max(fits, key=lambda row: (row.warehouse is not None, row.country != ""), default=SendingCost())
+    fits = [row for row in costs if row.warehouse_code in (None, code)]
+    cost = max(fits, key=lambda row: (row.warehouse_code is not None, row.country != ""), default=FREE)
     return Site(
         code=code,
         distance_km=distance_km,
         leaves_in_minutes=int((leg.leaves_at - at).total_seconds()) // 60,
         arrives_on=leg.delivered_on,
-        parcel_cost=Decimal(cost.per_parcel) + Decimal(cost.per_100_km) * (distance_km or 0) / 100,
-        unit_cost=Decimal(cost.per_unit),
+        parcel_cost=cost.per_parcel + cost.per_100_km * (distance_km or 0) / 100,
+        unit_cost=cost.per_unit,
     )
 
 

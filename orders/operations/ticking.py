@@ -7,16 +7,14 @@ number, and nobody ever sees n + 1 before n. So a snapshot of a warehouse's stoc
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from django.db import connection
+from typing import Any, NamedTuple
 
 from orders.models import FulfilmentItem, FulfilmentRequest, Stamp
-from partners import outbox
+from partners import outbox, prepared
 from partners.actors import Actor
 
 EVENTS = {
@@ -25,6 +23,48 @@ EVENTS = {
     Stamp.Kind.FAILED: "fulfillment_request.failed",
 }
 
+STAMP = f"""
+    WITH noted AS (
+        SELECT note.*, row_number() OVER (PARTITION BY warehouse_id ORDER BY place) AS ticks
+          FROM unnest({prepared.BIGINTS}, %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+               WITH ORDINALITY note (warehouse_id, request_id, item_id, kind, quantity, place)
+    ), counted AS (
+        SELECT warehouse_id, max(ticks) AS ticks FROM noted GROUP BY warehouse_id
+    ), clock AS (
+        INSERT INTO orders_warehouseclock AS clock (warehouse_id, last)
+        SELECT warehouse_id, ticks FROM counted ORDER BY warehouse_id
+        ON CONFLICT (warehouse_id) DO UPDATE SET last = clock.last + excluded.last RETURNING warehouse_id, last
+    ), numbered AS (
+        SELECT noted.*, clock.last - counted.ticks + noted.ticks AS number
+          FROM noted JOIN clock USING (warehouse_id) JOIN counted USING (warehouse_id)
+    ), stamped AS (
+        INSERT INTO orders_stamp (warehouse_id, logical_timestamp, request_id, item_id, kind, quantity, at)
+        SELECT warehouse_id, number, request_id, item_id, kind, quantity, %s FROM numbered ORDER BY place
+    ), told AS (
+        UPDATE orders_fulfilmentrequest request SET logical_timestamp = latest.number
+          FROM (SELECT request_id, max(number) AS number FROM numbered GROUP BY request_id) latest
+         WHERE request.id = latest.request_id
+    )
+    SELECT number FROM numbered ORDER BY place
+"""  # noqa: S608  the parts are our own
+ITEMS = f"""
+    SELECT item.request_id, item.id, line.line_id, variant.sku, item.quantity
+      FROM orders_fulfilmentitem item
+      JOIN orders_orderline line ON line.id = item.order_line_id
+      JOIN catalog_variant variant ON variant.id = line.variant_id
+     WHERE item.request_id = ANY({prepared.BIGINTS})
+     ORDER BY item.id
+"""  # noqa: S608  the parts are our own
+
+
+class Item(NamedTuple):
+    """What a warehouse is asked for, as its letters name it."""
+
+    pk: int
+    line_id: str
+    sku: str
+    quantity: int
+
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
@@ -32,6 +72,11 @@ class Note:
     kind: Stamp.Kind
     item: FulfilmentItem | None = None
     quantity: int | None = None
+
+
+class Stamped(NamedTuple):
+    note: Note
+    logical_timestamp: int
 
 
 class Ticks:
@@ -55,39 +100,22 @@ class Ticks:
         if not self.notes:
             return
         notes = sorted(self.notes, key=lambda note: note.request.warehouse_id)
-        stamps: list[Stamp] = []
-        free = _tick(Counter(note.request.warehouse_id for note in notes))
-        for note in notes:
-            warehouse_id = note.request.warehouse_id
-            note.request.logical_timestamp = free[warehouse_id]
-            free[warehouse_id] += 1
-            stamps.append(
-                Stamp(
-                    warehouse_id=warehouse_id, logical_timestamp=note.request.logical_timestamp, request=note.request,
-                    item=note.item, kind=note.kind, quantity=note.quantity, at=self.at,
-                )
-            )  # fmt: skip
-        Stamp.objects.bulk_create(stamps)
-        last = {stamp.request_id: stamp.logical_timestamp for stamp in stamps}
-        FulfilmentRequest.objects.bulk_update(
-            [FulfilmentRequest(pk=pk, logical_timestamp=number) for pk, number in last.items()], ["logical_timestamp"]
-        )
-        by_fact: dict[tuple[int, str], list[Stamp]] = defaultdict(list)
-        for stamp in stamps:
-            by_fact[stamp.request_id, stamp.kind].append(stamp)
-        items: dict[int, list[FulfilmentItem]] = defaultdict(list)
-        for item in (
-            FulfilmentItem.objects.filter(request__in=last).select_related("order_line__variant").order_by("id")
-        ):
-            items[item.request_id].append(item)
-        outbox.record_all([self._letter(found, items[found[0].request_id]) for found in by_fact.values()])
+        by_fact: dict[tuple[int, Stamp.Kind], list[Stamped]] = defaultdict(list)
+        for note, number in zip(notes, _stamp(notes, self.at), strict=True):
+            note.request.logical_timestamp = number
+            by_fact[note.request.pk, note.kind].append(Stamped(note, number))
+        items: dict[int, list[Item]] = defaultdict(list)
+        for request_id, *item in prepared.fetch(ITEMS, [prepared.bigints({note.request.pk for note in notes})]):
+            items[request_id].append(Item(*item))
+        outbox.record_all([self._letter(found, items[request_id]) for (request_id, _), found in by_fact.items()])
         self.notes = []
 
-    def _letter(self, stamps: list[Stamp], items: list[FulfilmentItem]) -> Any:
-        request = stamps[0].request
-        told = {stamp.item_id: stamp for stamp in stamps}
+    def _letter(self, stamps: list[Stamped], items: list[Item]) -> Any:
+        note = stamps[0].note
+        request = note.request
+        told = {stamp.note.item.pk if stamp.note.item else None: stamp for stamp in stamps}
         return outbox.letter(
-            EVENTS[Stamp.Kind(stamps[0].kind)],
+            EVENTS[note.kind],
             subject=f"fulfillmentRequest/{request.number}",
             payload={
                 "fulfillmentRequestId": request.number,
@@ -95,16 +123,16 @@ class Ticks:
                 "warehouseLocation": request.warehouse.code,
                 "status": request.status,
                 "logicalTimestamp": stamps[-1].logical_timestamp,
-                **({"reason": request.failure} if stamps[0].kind == Stamp.Kind.FAILED else {}),
+                **({"reason": request.failure} if note.kind == Stamp.Kind.FAILED else {}),
                 "items": [
                     {
-                        "lineId": row.order_line.line_id,
-                        "productId": row.order_line.variant.sku,
-                        "quantity": told[row.pk].quantity if row.pk in told else row.quantity,
-                        **({"logicalTimestamp": told[row.pk].logical_timestamp} if row.pk in told else {}),
+                        "lineId": item.line_id,
+                        "productId": item.sku,
+                        "quantity": told[item.pk].note.quantity if item.pk in told else item.quantity,
+                        **({"logicalTimestamp": told[item.pk].logical_timestamp} if item.pk in told else {}),
                     }
-                    for row in items
-                    if None in told or row.pk in told
+                    for item in items
+                    if None in told or item.pk in told
                 ],
             },
             actor=self.actor,
@@ -113,17 +141,17 @@ class Ticks:
         )
 
 
-def _tick(counts: Mapping[int, int]) -> dict[int, int]:
-    """Take so many of the next timestamps of each warehouse; returns the first of each. Locks the clocks by id."""
-    ids = sorted(counts)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO orders_warehouseclock AS clock (warehouse_id, last)
-            SELECT warehouse_id, count FROM unnest(%s::bigint[], %s::bigint[]) asked (warehouse_id, count)
-             ORDER BY warehouse_id
-            ON CONFLICT (warehouse_id) DO UPDATE SET last = clock.last + excluded.last RETURNING warehouse_id, last
-            """,
-            [ids, [counts[warehouse_id] for warehouse_id in ids]],
-        )
-        return {warehouse_id: last - counts[warehouse_id] + 1 for warehouse_id, last in cursor.fetchall()}
+def _stamp(notes: Sequence[Note], at: datetime) -> list[int]:
+    """Give each note the next timestamp of its warehouse, in their order. Locks the clocks by id."""
+    rows = prepared.fetch(
+        STAMP,
+        [
+            prepared.bigints(note.request.warehouse_id for note in notes),
+            prepared.bigints(note.request.pk for note in notes),
+            prepared.bigints(note.item.pk if note.item else None for note in notes),
+            [str(note.kind) for note in notes],
+            prepared.bigints(note.quantity for note in notes),
+            at,
+        ],
+    )
+    return [number for (number,) in rows]

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from catalog.models import KitComponent, Variant
+from partners import prepared, rows
 from partners.disclosure import Rule
 from partners.models import Partner
 from partners.problems import Problem
@@ -94,8 +95,8 @@ def rows_of(*, wish: Wish, kits: dict[int, list[KitComponent]] | None = None) ->
 def kits_among(wishes: Iterable[Wish]) -> dict[int, list[KitComponent]]:
     """The components of the kits asked for. One query."""
     found: dict[int, list[KitComponent]] = defaultdict(list)
-    variant_ids = {line.variant.pk for wish in wishes for line in wish.wanted}
-    for part in KitComponent.objects.filter(kit__in=variant_ids).order_by("kit_id", "id"):
+    variant_ids = prepared.bigints(sorted({line.variant.pk for wish in wishes for line in wish.wanted}))
+    for part in rows.read(KitComponent, "WHERE kit_id = ANY(%s::bigint[]) ORDER BY kit_id, id", [variant_ids]):
         found[part.kit_id].append(part)
     return dict(found)
 

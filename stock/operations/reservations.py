@@ -287,8 +287,9 @@ def _standing(header: ledger.Claim) -> tuple[Reservation, bool]:
 
 
 def _variants_of(kept: Collection[Reservation]) -> set[int]:
-    lines = ReservationLine.objects.filter(reservation__in=kept)
-    return set(lines.values_list("variant", flat=True)) if kept else set()
+    if not kept:
+        return set()
+    return set(ReservationLine.objects.filter(reservation__in=kept).values_list("variant", flat=True))
 
 
 def _take_name_over(header: ledger.Claim, earlier: Reservation, held: Iterable[int]) -> Reservation:
