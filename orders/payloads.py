@@ -34,6 +34,13 @@ REQUEST = {
         "What it is about, line by line.",
     ),
 }
+FEEDBACK = {
+    "feedbackId": text("FB-3K7Q-9WXZ-A1B2"),
+    "kind": one_of("discrepancy", "delay", "quality", "other"),
+    "status": one_of("open", "answered", "closed", description="Where the feedback stands."),
+    "productId": maybe(text("HOTSAUCE789")),
+    "orderId": maybe(text("SO-BZRF-TNXN-QZZ2")),
+}
 TO_REQUEST = "Who runs the warehouse, whose order it is, and who placed it."
 PURCHASE = {
     "purchaseOrderId": text("PO-ADPF-694M-RCM5"),
@@ -104,6 +111,9 @@ PAYLOADS: dict[str, Payload] = {
     "purchase_order.sent": Payload(told_to=TO_PURCHASE, fields=PURCHASE),
     "purchase_order.confirmed": Payload(told_to=TO_PURCHASE, fields=PURCHASE),
     "purchase_order.cancelled": Payload(told_to=TO_PURCHASE, fields=PURCHASE),
+    "feedback.received": Payload(told_to="Who gave it.", fields=FEEDBACK),
+    "feedback.answered": Payload(told_to="Who gave it.", fields=FEEDBACK),
+    "feedback.closed": Payload(told_to="Who gave it.", fields=FEEDBACK),
     "receipt.posted": Payload(
         told_to=TO_PURCHASE,
         fields={
