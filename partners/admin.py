@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg.errors as pg
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import unquote
@@ -27,10 +28,11 @@ from unfold.dataclasses import ActionDialog
 from unfold.decorators import action
 from unfold.forms import BaseDialogForm
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from partners import actors, scopes
 from partners.actors import Actor
+from partners.limits import LIMIT_MAX
 from partners.models import Application, Feed, IdempotencyKey, OutboxEvent, Partner
 from partners.operations import partners
 from partners.problems import Problem
@@ -381,13 +383,60 @@ class PartnerAdmin(TracedAdmin):
         return back_to(request, reverse("admin:partners_partner_change", args=[partner.pk]))
 
 
+class LimitsForm(BaseDialogForm):
+    reads_per_minute = forms.IntegerField(
+        required=False, min_value=1, max_value=LIMIT_MAX, label="Reads a minute", widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: as the site allows everybody.",
+    )  # fmt: skip
+    writes_per_minute = forms.IntegerField(
+        required=False, min_value=1, max_value=LIMIT_MAX, label="Writes a minute", widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: as the site allows everybody.",
+    )  # fmt: skip
+
+
+def limit_in_words(own: int | None, of_site: int) -> str:
+    return f"{own:,}" if own else f"{of_site:,}, as everybody"
+
+
 @admin.register(Application)
 class ApplicationAdmin(ReadOnlyAdmin):
     list_display = ("name", "partner", "client_id", "created")
     list_select_related = ("partner",)
     search_fields = ("name__holds", "client_id", "partner__code__holds")
     search_help_text = "Name, client id or partner code"
-    fields = ("name", "partner", "client_id", "scopes", "created", "updated")
+    fields = ("name", "partner", "client_id", "scopes", ("reads_a_minute", "writes_a_minute"), ("created", "updated"))
+    readonly_fields = ("reads_a_minute", "writes_a_minute")
+    actions_detail = ("set_limits",)
+
+    @admin.display(description="Reads a minute")
+    def reads_a_minute(self, application: Application) -> str:
+        return limit_in_words(application.reads_per_minute, settings.RATE_LIMIT_READS)
+
+    @admin.display(description="Writes a minute")
+    def writes_a_minute(self, application: Application) -> str:
+        return limit_in_words(application.writes_per_minute, settings.RATE_LIMIT_WRITES)
+
+    @action(
+        description="Set limits",
+        icon="speed",
+        permissions=["step"],
+        dialog=ask(
+            "Set limits?",
+            "A call costs one unit, a batch one for each of its lines, a page one for each 50 rows. Counts within a second.",
+            "Set limits",
+            LimitsForm,
+        ),
+    )
+    def set_limits(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        application = get_object_or_404(Application, pk=object_id)
+        refusal = try_operation(
+            lambda: partners.set_limits(application=application, actor=acting(request), **form.cleaned_data)
+        )
+        if refusal:
+            messages.error(request, refusal)
+        else:
+            messages.success(request, f"Limits of {application} set.")
+        return back_to(request, reverse("admin:partners_application_change", args=[application.pk]))
 
 
 @admin.register(OutboxEvent)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 
-from partners import actors
+from partners import actors, request_log
 
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
 Next = Callable[[HttpRequest], HttpResponse]
@@ -22,13 +23,24 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        offered = request.headers.get("X-Request-Id", "")
-        request_id = offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
+        began = time.perf_counter()
+        request_id = named(request.headers.get("X-Request-Id", ""))
         with actors.answering(request_id):
             # PostgreSQL keeps no NUL in a text, so nothing can be named by an address that has one.
             response = HttpResponseNotFound() if "\x00" in request.path else self.get_response(request)
         response["X-Request-Id"] = request_id
+        if request.path.startswith(request_log.PREFIXES):
+            request_log.write(
+                method=str(request.method), route=request.resolver_match.route if request.resolver_match else "",
+                status=response.status_code, began=began, request_id=request_id,
+                passage=request.META.get("backstock.passage"),
+            )  # fmt: skip
         return response
+
+
+def named(offered: str) -> str:
+    """The caller's own id where it is a sane one, else a new one."""
+    return offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
 class ActorMiddleware:

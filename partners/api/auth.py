@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from oauth2_provider.models import get_access_token_model
@@ -16,6 +17,7 @@ from rest_framework.request import Request
 
 from partners import scopes
 from partners.actors import Actor
+from partners.api.callers import Callers
 from partners.models import Application, Partner
 from partners.problems import Problem
 
@@ -64,31 +66,45 @@ class Caller:
         )
 
 
-class BearerAuthentication(BaseAuthentication):
-    """OAuth 2 bearer token from the Authorization header only, looked up by its SHA-256."""
+def find_caller(credential: str, address: str) -> Caller:
+    """Whose credential this is. One query, by the SHA-256. Raises InvalidToken and PartnerSuspended."""
+    checksum = hashlib.sha256(credential.encode()).hexdigest()
+    access = (
+        get_access_token_model()
+        .objects.select_related("application__partner")
+        .filter(token_checksum=checksum, expires__gt=timezone.now())
+        .first()
+    )
+    if access is None or access.application is None or access.application.partner is None:
+        raise InvalidToken
+    partner = access.application.partner
+    if not partner.is_active:
+        raise PartnerSuspended("Ask the operator of this site; nothing can be read or written meanwhile.")
+    # A scope taken from the application shrinks the tokens already out.
+    granted = frozenset(access.scope.split()) & frozenset(access.application.scopes)
+    return Caller(application=access.application, partner=partner, scopes=granted)
 
-    def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
+
+CALLERS = Callers(find_caller, kept_seconds=settings.CALLERS_KEPT_SECONDS)
+
+
+class BearerAuthentication(BaseAuthentication):
+    """OAuth 2 bearer token from the Authorization header only."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        checksum = hashlib.sha256(token.strip().encode()).hexdigest()
-        access = (
-            get_access_token_model()
-            .objects.select_related("application__partner")
-            .filter(token_checksum=checksum, expires__gt=timezone.now())
-            .first()
-        )
-        if access is None or access.application is None or access.application.partner is None:
-            raise InvalidToken
-        partner = access.application.partner
-        if not partner.is_active:
-            raise PartnerSuspended("Ask the operator of this site; nothing can be read or written meanwhile.")
-        # A scope taken from the application shrinks the tokens already out.
-        granted = frozenset(access.scope.split()) & frozenset(access.application.scopes)
-        return Caller(application=access.application, partner=partner, scopes=granted), access
+        return CALLERS.find_known(token.strip(), request.META.get("REMOTE_ADDR", "")), None
 
     def authenticate_header(self, request: Request) -> str:
         return REALM
+
+
+def scope_for(view: Any, method: str | None) -> str | None:
+    """The scope that opens this door for a method; None where it is closed."""
+    scope: str | None = view.required_scopes.get("GET" if method == "HEAD" else method)
+    return scope
 
 
 class HasScope(BasePermission):
@@ -97,7 +113,7 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, Caller):
             return False
-        required = view.required_scopes.get("GET" if request.method == "HEAD" else request.method)
+        required = scope_for(view, request.method)
         if required is None:
             view.http_method_not_allowed(request)
         if required not in request.user.scopes:

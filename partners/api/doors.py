@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar, cast
@@ -18,8 +19,8 @@ from rest_framework.response import Response
 
 from partners import actors, idempotency
 from partners.actors import Actor
-from partners.api import errors
-from partners.api.auth import Caller
+from partners.api import errors, gate, limiting
+from partners.api.auth import Caller, scope_for
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.models import IdempotencyKey, Partner
 from partners.problems import Problem
@@ -62,12 +63,20 @@ class Door(GenericAPIView[Any]):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # The caller is known only once DRF has authenticated; history rows ask for it later.
-        with actors.acting(actors.NOBODY):
+        with actors.acting(actors.NOBODY), ExitStack() as self.held:
             return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
+        self.held.enter_context(gate.admitted(request, self.caller, str(scope_for(self, request.method))))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if spent := gate.passage_of(request).spent:
+            for name, value in limiting.headers(spent):
+                answer[name] = value
+        return answer
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.filterset_class is None:

@@ -38,15 +38,28 @@ REFUSALS = {
     "403": "The token's scope does not cover this.",
     "404": "Not there, or not yours.",
     "409": "The state of things does not allow it.",
+    "411": "Content-Length is missing.",
     "412": "It changed since you read it.",
     "413": "The body is too large.",
     "415": "The body is not application/json.",
     "422": "Understood, but a field cannot be used.",
     "428": "If-Match is missing.",
+    "429": "The application has spent its minute; Retry-After says when the next begins.",
     "503": "Busy; send the same request again.",
 }
-OF_READS = ("400", "401", "403", "404", "503")
-OF_WRITES = ("400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "503")
+OF_READS = ("400", "401", "403", "404", "429", "503")
+OF_WRITES = ("400", "401", "403", "404", "409", "411", "412", "413", "415", "422", "428", "429", "503")
+LIMIT_HEADERS = {
+    "RateLimit-Policy": {
+        "description": "Units (q) the application may spend in so many seconds (w), on reads or on writes, as this call"
+        " is one: the two are counted apart. A batch costs one for each of its parts, a page one for each 50 rows.",
+        "schema": {"type": "string", "examples": ['"client";q=6000;w=60']},
+    },
+    "RateLimit": {
+        "description": "Units that are left (r), and after how many seconds all are there again (t).",
+        "schema": {"type": "string", "examples": ['"client";r=5412;t=23']},
+    },
+}
 
 
 class ProblemSchema(AutoSchema):
@@ -56,6 +69,11 @@ class ProblemSchema(AutoSchema):
             return None
         for status in OF_READS if self.method == "GET" else OF_WRITES:
             operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
+        for status, answer in operation["responses"].items():
+            if status.startswith("2"):
+                answer["headers"] = answer.get("headers", {}) | {
+                    name: {"$ref": f"#/components/headers/{name}"} for name in LIMIT_HEADERS
+                }
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
             operation["security"] = [{"oauth2": [scope]}]
@@ -67,6 +85,7 @@ def describe_security(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM
     body = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    components["headers"] = LIMIT_HEADERS
     components["responses"] = {
         f"Problem{status}": {"description": text, "content": body} for status, text in REFUSALS.items()
     }

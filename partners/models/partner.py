@@ -7,6 +7,7 @@ from oauth2_provider.models import AbstractApplication
 from simple_history.models import HistoricalRecords
 
 from partners.disclosure import Rule
+from partners.limits import LIMIT_MAX
 from partners.models.history import Traced
 
 
@@ -113,9 +114,22 @@ class Application(AbstractApplication):
 
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="applications", null=True)
     scopes = ArrayField(models.CharField(max_length=40), default=list)
+    reads_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Units it may read in a minute; empty: as the site allows everybody."
+    )
+    writes_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Units it may write in a minute; empty: as the site allows everybody."
+    )
 
     class Meta(AbstractApplication.Meta):
         swappable = "OAUTH2_PROVIDER_APPLICATION_MODEL"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__range": (1, LIMIT_MAX)}),
+                name=f"application_{field}_within_bounds",
+            )
+            for field in ("reads_per_minute", "writes_per_minute")
+        ]
 
     def __str__(self) -> str:
         return str(self.name or self.client_id)
