@@ -163,8 +163,9 @@ def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Prob
         for place, ask in sorted(enumerate(asks), key=lambda row: (row[1].application_id, row[1].key)):
             try:
                 row, is_ours = idempotency.claim(
-                    application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint
-                )
+                    application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint,
+                    is_alone=len(asks) == 1,
+                )  # fmt: skip
             except Problem as refusal:
                 outcomes[place] = refusal
                 continue
