@@ -79,6 +79,8 @@ def pay_for(request: Request, passage: Passage, caller: Caller, budget: Budget) 
         has_body = request.method in WITH_BODY
         cost = limiting.cost_of_body(request.data) if has_body else limiting.cost_of_page(request.query_params)
         pay(passage, caller, budget, cost)
+    elif not passage.spent.is_granted:
+        raise RateLimited(budget, passage.spent, cost=passage.cost)
 
 
 def pay(passage: Passage, caller: Caller, budget: Budget, cost: int) -> None:
