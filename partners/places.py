@@ -32,7 +32,7 @@ class Places:
 
     def __init__(self, threads: int) -> None:
         self.inside_max = max(1, threads * 3 // 4)
-        self.partner_max = max(1, (self.inside_max + 1) // 2)
+        self.partner_max = max(1, self.inside_max * 3 // 4)
         self.reading_max = max(1, threads // 4)
         self.guard = threading.Lock()
         self.reading = 0

@@ -10,9 +10,9 @@ from partners import places
 from partners.places import Crowded, Places
 
 
-def test_three_quarters_of_the_threads_may_read_and_half_of_these_for_one_partner():
+def test_three_quarters_of_the_threads_may_read_and_three_quarters_of_these_for_one_partner():
     desk = Places(16)
-    assert (desk.inside_max, desk.partner_max, desk.reading_max) == (12, 6, 4)
+    assert (desk.inside_max, desk.partner_max, desk.reading_max) == (12, 9, 4)
     assert (Places(1).inside_max, Places(1).reading_max) == (1, 1)
 
 
