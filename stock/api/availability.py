@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import interchange, queries
+from catalog import interchange
 from catalog.models import Equivalent, KitComponent, Variant
 from catalog.queries import Stocked
 from partners.api import fast, plain
@@ -25,7 +25,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import availability
 from stock.atp import HORIZON_DAYS, Answer, Term
-from stock.availability import Asker, KitAnswer
+from stock.availability import Asker, KitAnswer, Seen
 from stock.models import Level
 
 LINES_MAX = 500
@@ -126,7 +126,13 @@ class Found:
 
 
 def look(
-    variants: Collection[Stocked], asker: Asker, *, partner: Partner, needed_by: date | None, with_equivalents: bool
+    variants: Collection[Stocked],
+    asker: Asker,
+    *,
+    partner: Partner,
+    needed_by: date | None,
+    with_equivalents: bool,
+    seen: Seen | None = None,
 ) -> Found:
     """Everything in a handful of queries, whatever the number of products."""
     skus = {variant.pk: variant.sku for variant in variants}
@@ -145,7 +151,11 @@ def look(
             kits[part.kit_id].append(part)
             skus[part.component_id] = part.component.sku
     parts = {part.component_id for found in kits.values() for part in found}
-    answers = availability.available(variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=needed_by)
+    # What was seen is of the products named; a kit's parts and equivalents are others.
+    answers = availability.available(
+        variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=needed_by,
+        seen=None if kits or equivalents else seen,
+    )  # fmt: skip
     return Found(answers=answers, kits=dict(kits), skus=skus, equivalents=equivalents)
 
 
@@ -153,12 +163,13 @@ def told(answer: Answer | KitAnswer, quantity: int, rule: Rule) -> dict[str, Any
     """What is said of one product, as far as the caller's disclosure goes."""
     said = rule.tell(answer.available)
     is_available = answer.available >= quantity
+    earliest = answer.earliest(quantity) if rule.is_exact else None
     return {
         # Below the disclosed bound the plain answer must not be a way to ask for the exact number.
         "isAvailable": is_available if rule.is_exact else quantity <= max(said.quantity or 0, 1) and is_available,
         "availableQuantity": said.quantity,
         "availability": said.label,
-        "earliestDate": answer.earliest(quantity) if rule.is_exact else None,
+        "earliestDate": earliest.isoformat() if earliest else None,
     }
 
 
@@ -182,15 +193,16 @@ class Availability(Door):
 def look_up(fields: dict[str, Any], *, partner: Partner, at: datetime) -> dict[str, Any]:
     """The whole answer to fields that are understood. Raises InvalidInput for products there are not for the partner."""
     skus = [line["sku"] for line in fields["lines"]]
-    variants = queries.stocked_named(skus, partner=partner)
+    asker = Asker(partner=partner, channel=fields["channel"], at=at)
+    seen = availability.look_at(skus, asker=asker)
+    variants = seen.variants
     unknown = [(f"lines[{place}].productId", f"There is no product {sku} for you.")
                for place, sku in enumerate(skus) if sku not in variants]  # fmt: skip
     if unknown:
         raise InvalidInput.of(unknown)
-    asker = Asker(partner=partner, channel=fields["channel"], at=at)
     found = look(
         variants.values(), asker, partner=partner, needed_by=fields["needed_by"],
-        with_equivalents=fields["includeEquivalents"],
+        with_equivalents=fields["includeEquivalents"], seen=seen,
     )  # fmt: skip
     rule = partner.disclosure_rule
     lines = [
@@ -233,7 +245,7 @@ def by_date(answer: Answer | KitAnswer, rule: Rule) -> list[dict[str, Any]]:
     for day, quantity in answer.by_date:
         told = rule.tell(quantity).quantity
         if told is not None and (told != steps[-1]["quantity"] if steps else told > 0):
-            steps.append({"date": day, "quantity": told})
+            steps.append({"date": day.isoformat(), "quantity": told})
     return steps
 
 

@@ -150,6 +150,8 @@ class Unread:
     def read(self, *args: Any) -> bytes:
         raise AssertionError("it was read")
 
+    readline = read
+
 
 BODY = {"content_type": "application/json"}
 BOUNDS: list[tuple[str, str, str, dict[str, Any], tuple[int, str]]] = [
@@ -169,7 +171,7 @@ BOUNDS: list[tuple[str, str, str, dict[str, Any], tuple[int, str]]] = [
     ("201 events", "GET", "/events?limit=201", {}, (400, "invalid_parameter")),
     ("a hold of more than 30 min", "POST", "/reservations", {"json": {"reference": "R", "lines": [LINE], "expiresInSeconds": 1_801}}, (422, "invalid_input")),
     ("a key of 256", "POST", "/reservations", {"json": {"reference": "R", "lines": [LINE]}, "HTTP_IDEMPOTENCY_KEY": "k" * 256}, (400, "idempotency_key_malformed")),
-    ("deeper than 32", "POST", "/availability", {"body": b"[" * 33 + b"]" * 33}, (400, "malformed")),
+    ("deeper than 32", "POST", "/availability", {"body": b"[" * 34 + b"]" * 34}, (400, "malformed")),
     ("deeper than Python", "POST", "/availability", {"body": b"[" * 100_000}, (400, "malformed")),
 ]  # fmt: skip
 
