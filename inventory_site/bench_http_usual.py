@@ -61,14 +61,14 @@ class Throttle(throttling.SimpleRateThrottle):
     def allow_request(self, request: Any, view: Any) -> bool:
         """It keeps a moment for each call of the minute; here of the last hundred, as with a usual rate."""
         allowed = super().allow_request(request, view)
-        self.cache.set(self.key, self.history[:100], self.duration)
+        self.cache.set(self.key, self.history[:100], 60)
         return bool(allowed)
 
 
 class Usual(APIView):
-    authentication_classes: ClassVar = [OAuth2Authentication]
-    permission_classes: ClassVar = [TokenHasScope]
-    throttle_classes: ClassVar = [Throttle]
+    authentication_classes = (OAuth2Authentication,)
+    permission_classes = (TokenHasScope,)
+    throttle_classes = (Throttle,)
 
 
 class Availability(Usual):

@@ -30,8 +30,8 @@ from partners.middleware import named
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
-Start = Callable[[str, Headers], Any]
-Site = Callable[[Environ, Start], Iterable[bytes]]
+Start = Callable[..., Any]
+Site = Callable[[Environ, Any], Iterable[Any]]
 
 PLAIN_ACCEPTS = {None, "*/*", "application/json"}
 # Each of them may change how Django would answer.
@@ -85,7 +85,7 @@ class Entrance:
         self.hosts: set[str] = set()
         self.common = common_headers()
 
-    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start: Start) -> Iterable[Any]:
         room = self.rooms.get(environ["PATH_INFO"])
         if room is None or not self.is_plain(environ):
             return self.site(environ, start)
@@ -170,7 +170,7 @@ def refresh() -> None:
     """
     close_old_connections()
     if time.monotonic() - getattr(mine, "good_at", 0.0) < GOOD_SECONDS:
-        connection.health_check_done = True
+        connection.health_check_done = True  # type: ignore[attr-defined]  # set by Django itself
 
 
 def is_secure(environ: Environ) -> bool:

@@ -128,7 +128,7 @@ def set_limits(
     for field, units in (("readsPerMinute", reads_per_minute), ("writesPerMinute", writes_per_minute)):
         if units is not None and not 1 <= units <= LIMIT_MAX:
             raise InvalidInput.at(field, f"A whole number from 1 to {LIMIT_MAX:,}, or nothing.")
-    locked = Application.objects.select_for_update(no_key=True).get(pk=application.pk)
+    locked: Application = Application.objects.select_for_update(no_key=True).get(pk=application.pk)
     locked.reads_per_minute, locked.writes_per_minute = reads_per_minute, writes_per_minute
     locked.save(update_fields=["reads_per_minute", "writes_per_minute", "updated"])
     log.info(
