@@ -19,6 +19,7 @@ from django.utils.csp import CSP
 
 from inventory_site import queue
 from partners import scopes
+from partners.limits import LIMIT_MAX
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -297,6 +298,18 @@ SPECTACULAR_SETTINGS = {
 # Who looked up what is written so often by each process (0: only when told to), and kept so long.
 LOOKUPS_FLUSH_SECONDS = 0.0 if MODE == "test" else env.float("LOOKUPS_FLUSH_SECONDS", 5.0)
 LOOKUPS_KEPT_DAYS = env.int("LOOKUPS_KEPT_DAYS", 400)
+# What an application may ask for in a minute, unless it has limits of its own: partners/api/limiting.py.
+RATE_LIMIT_READS = env.int("RATE_LIMIT_READS", 6_000)
+RATE_LIMIT_WRITES = env.int("RATE_LIMIT_WRITES", 3_000)
+for name, units in (("RATE_LIMIT_READS", RATE_LIMIT_READS), ("RATE_LIMIT_WRITES", RATE_LIMIT_WRITES)):
+    if not 1 <= units <= LIMIT_MAX:
+        raise ImproperlyConfigured(f"{name} is {units}; it can be 1 to {LIMIT_MAX:,} units a minute.")
+# For so long a revoked token, a scope that was taken or a suspended partner may still count.
+CALLERS_KEPT_SECONDS = env.float("CALLERS_KEPT_SECONDS", 1.0)
+if not 0 <= CALLERS_KEPT_SECONDS <= 1:
+    raise ImproperlyConfigured("CALLERS_KEPT_SECONDS is more than a second: what was revoked would go on.")
+# How many requests a process of the site works on at once; three quarters of them at most are reads.
+WEB_THREADS = env.int("WEB_THREADS", 16)
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 # How many proxies stand before us, each adding to the header the address it was called from; 0: the headers are
@@ -312,11 +325,23 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "partners.middleware.RequestIdFilter"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "bare": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+        "requests": {"class": "logging.StreamHandler", "formatter": "bare"},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # One JSON line for each call of the API: partners/request_log.py.
+        "partners.request_log": {
+            "handlers": ["requests"],
+            "level": "INFO" if env.bool("REQUEST_LOG", MODE != "test") else "WARNING",
+            "propagate": False,
+        },
         "axes": {"level": "WARNING"},
         # The relay runs every 2 s; that it ran is no news.
         "celery.app.trace": {"level": "WARNING"},

@@ -8,7 +8,8 @@ the right, and with none (the default) the connection itself is the answer, what
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -24,12 +25,18 @@ def client_address(request: HttpRequest) -> str:
     What the proxies should have written and is missing, too short or no address is answered by the
     connection: that is a proxy's address, which an allowlist of callers does not hold.
     """
+    return address_in(request.META)
+
+
+def address_in(environ: Mapping[str, Any]) -> str:
+    """`client_address`, of a call as the server hands it over (PEP 3333)."""
     hops: int = settings.TRUSTED_PROXY_HOPS
     if hops:
-        entries = request.headers.get(settings.TRUSTED_PROXY_HEADER, "").split(",")
+        name = "HTTP_" + settings.TRUSTED_PROXY_HEADER.upper().replace("-", "_")
+        entries = environ.get(name, "").split(",")
         if len(entries) >= hops and (found := read(entries[-hops])):
             return str(found)
-    return str(read(request.META.get("REMOTE_ADDR", "")) or "")
+    return str(read(environ.get("REMOTE_ADDR", "")) or "")
 
 
 def read(text: str) -> Address | None:

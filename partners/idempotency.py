@@ -11,13 +11,19 @@ import json
 import re
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from psycopg import errors as pg
 
+from partners import prepared
 from partners.models import IdempotencyKey
 from partners.problems import Problem
 
 KEPT_HOURS = 72
+CLAIM = """
+    INSERT INTO partners_idempotencykey (application_id, key, fingerprint, headers, created_at)
+    VALUES (%s, %s, %s, '{}', now()) ON CONFLICT DO NOTHING RETURNING id
+"""
+KEEP = "UPDATE partners_idempotencykey SET status = %s, body = %s::bytea, headers = %s::jsonb WHERE id = %s"
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -95,26 +101,26 @@ def _whole(value: Any) -> Any:
     return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
-def claim(*, application_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:
+def claim(*, application_id: int, key: str, fingerprint: str, is_alone: bool = False) -> tuple[IdempotencyKey, bool]:
     """Take the key for this transaction, or wait for the twin that has it and give its answer.
 
     Returns (row, True) when the key is ours and the effect may run; (row, False) when the row holds
-    the finished answer. Raises KeyReused, and StillRunning after the lock time-out.
+    the finished answer. Raises KeyReused, and StillRunning after the lock time-out; who is not alone in its
+    transaction may go on after that.
     """
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO partners_idempotencykey (application_id, key, fingerprint, headers, created_at)"
-                " VALUES (%s, %s, %s, '{}', now()) ON CONFLICT DO NOTHING RETURNING id",
-                [application_id, key, fingerprint],
-            )
-            is_ours = cursor.fetchone() is not None
+        with transaction.atomic(savepoint=not is_alone):
+            made = prepared.fetch(CLAIM, [application_id, key, fingerprint])
     except OperationalError as error:
         if isinstance(error.__cause__, pg.LockNotAvailable):
             raise StillRunning("Another request with this key is running. Ask again in a second.") from error
         raise
+    if made:
+        row = IdempotencyKey(pk=made[0][0], application_id=application_id, key=key, fingerprint=fingerprint)
+        row._state.adding = False
+        return row, True
     row = IdempotencyKey.objects.get(application_id=application_id, key=key)
-    return _same(row, fingerprint), is_ours
+    return _same(row, fingerprint), False
 
 
 def find(*, application_id: int, key: str, fingerprint: str) -> IdempotencyKey | None:
@@ -135,4 +141,4 @@ def _same(row: IdempotencyKey, fingerprint: str) -> IdempotencyKey:
 
 
 def keep(row: IdempotencyKey, *, status: int, body: bytes, headers: dict[str, str]) -> None:
-    IdempotencyKey.objects.filter(pk=row.pk).update(status=status, body=body, headers=headers)
+    prepared.fetch(KEEP, [status, body, json.dumps(headers), row.pk])

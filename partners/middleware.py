@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import get_resolver, reverse
 
-from partners import actors
+from partners import actors, request_log
 
 ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
 # In the session of staff who must have a second factor and have none yet.
@@ -25,18 +26,29 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        offered = request.headers.get("X-Request-Id", "")
-        request_id = offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
+        began = time.perf_counter()
+        request_id = named(request.headers.get("X-Request-Id", ""))
         with actors.answering(request_id):
             # PostgreSQL keeps no NUL in a text, so nothing can be named by an address that has one.
             response = self.get_response(request) if "\x00" not in request.path else _nothing_here(request)
         response["X-Request-Id"] = request_id
+        if request.path.startswith(request_log.PREFIXES):
+            request_log.write(
+                method=str(request.method), route=request.resolver_match.route if request.resolver_match else "",
+                status=response.status_code, began=began, request_id=request_id,
+                passage=request.META.get("backstock.passage"),
+            )  # fmt: skip
         return response
 
 
 def _nothing_here(request: HttpRequest) -> HttpResponse:
     handler: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(404)
     return handler(request, Http404())
+
+
+def named(offered: str) -> str:
+    """The caller's own id where it is a sane one, else a new one."""
+    return offered if ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
 class ActorMiddleware:

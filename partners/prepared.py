@@ -35,8 +35,7 @@ class Line:
     def fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         values = self.transformer.dump_sequence(parameters, [PyFormat.TEXT] * len(parameters))
         types = self.transformer.types
-        if not self.raw.autocommit and self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
-            self._checked(self.pgconn.exec_(b"BEGIN"))  # as a cursor would, before the first statement
+        self._begin()
         if self.is_preparing:
             # psycopg's own stub forgets that a value may be null.
             result = self.pgconn.exec_prepared(self._name(statement, types), values)  # type: ignore[arg-type]
@@ -44,6 +43,15 @@ class Line:
             result = self.pgconn.exec_params(_numbered(statement), values, types)
         self.transformer.set_pgresult(self._checked(result))
         return self.transformer.load_rows(0, result.ntuples, tuple)
+
+    def command(self, statement: str) -> None:
+        self._begin()
+        self._checked(self.pgconn.exec_(statement.encode()))
+
+    def _begin(self) -> None:
+        """As a cursor would, before the first statement of a transaction."""
+        if not self.raw.autocommit and self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+            self._checked(self.pgconn.exec_(b"BEGIN"))
 
     def _name(self, statement: str, types: tuple[int, ...] | None) -> bytes:
         name = self.names.get((statement, types))
@@ -73,14 +81,25 @@ _lines: WeakKeyDictionary[psycopg.Connection[Any], Line] = WeakKeyDictionary()
 def fetch(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """All rows of a statement, run in whatever transaction the connection is in."""
     here = connections[DEFAULT_DB_ALIAS]  # asked for once: Django's own `connection` asks at each word
+    with here.wrap_database_errors:
+        return _line(here).fetch(statement, parameters)
+
+
+def command(statement: str) -> None:
+    """A statement without values that answers nothing."""
+    here = connections[DEFAULT_DB_ALIAS]
+    with here.wrap_database_errors:
+        _line(here).command(statement)
+
+
+def _line(here: Any) -> Line:
     if here.connection is None:
         here.ensure_connection()
     raw = here.connection
-    with here.wrap_database_errors:
-        line = _lines.get(raw)
-        if line is None:
-            line = _lines[raw] = Line(raw)
-        return line.fetch(statement, parameters)
+    line = _lines.get(raw)
+    if line is None:
+        line = _lines[raw] = Line(raw)
+    return line
 
 
 def bigints(numbers: Iterable[int | None]) -> str:

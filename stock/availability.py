@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from django.db import connection
 
 from catalog.models import KitComponent, Variant
+from catalog.queries import STOCKED, Stocked
 from partners import prepared
 from partners.models import Partner
 from stock import atp
@@ -46,6 +47,23 @@ INBOUND = """
        AND (%s::text[] IS NULL OR warehouse.code = ANY(%s::text[]))
      ORDER BY inbound.variant_id, inbound.expected_on, inbound.id
 """
+# All that the answer is made of, in one trip to the database: products by SKU, rules, supplies, what is coming.
+NAMED = "ANY(ARRAY(SELECT asked.id FROM asked))"
+LOOK = f"""
+    WITH asked (id, sku, is_kit) AS MATERIALIZED ({STOCKED})
+    SELECT 0 AS kind, id AS variant_id, sku AS a, NULL AS b, NULL::date AS day, NULL AS c, is_kit::int::bigint AS n,
+           0::bigint AS m, NULL::date AS until
+      FROM asked
+    UNION ALL
+    (SELECT 1, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL
+      FROM stock_promiserule rule WHERE rule.variant_id = {NAMED} OR rule.variant_id IS NULL LIMIT 1)
+    UNION ALL
+    SELECT 2, supply.* , NULL FROM ({SUPPLIES.replace("ANY(%s::bigint[])", NAMED)}) supply
+    UNION ALL
+    SELECT 3, coming.variant_id, coming.code, coming.document, coming.expected_on, coming.kind, coming.quantity, 0,
+           coming.expires_on
+      FROM ({INBOUND.replace("ANY(%s::bigint[])", NAMED)}) coming
+"""  # noqa: S608  the parts are our own
 HELD = """
     SELECT level.variant_id, reservation.channel, coalesce(partner.code, ''),
            sum(allocation.quantity - allocation.consumed - allocation.freed)::bigint
@@ -77,21 +95,81 @@ class Asker:
         return self.partner.granted_warehouses if self.partner else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one look has found of products named by SKU."""
+
+    variants: dict[str, Stocked]
+    supplies: dict[int, list[Supply]]
+    has_rules: bool
+
+
+def look_at(skus: Sequence[str], *, asker: Asker) -> Seen:
+    """The products the asker may see, what lies there and what is coming of each. One query, prepared."""
+    partner_id = asker.partner.pk if asker.partner else None
+    is_limited = asker.partner is not None and asker.partner.assortment != Partner.Assortment.ALL
+    of_supplier = partner_id if is_limited else None
+    codes, today = asker.granted, asker.today
+    tomorrow = today + timedelta(days=1)
+    variants: dict[str, Stocked] = {}
+    supplies: dict[int, list[Supply]] = defaultdict(list)
+    has_rules = False
+    for kind, variant_id, a, b, day, c, n, m, until in prepared.fetch(
+        LOOK,
+        [
+            list(skus), of_supplier, of_supplier, False,
+            today, asker.at, partner_id, partner_id, codes, codes,
+            codes, codes,
+        ],
+    ):  # fmt: skip
+        if kind == 2:
+            supplies[variant_id].append(_lying(a, n, m, b, day, c, today))
+        elif kind == 0:
+            variants[a] = Stocked(variant_id, a, bool(n))
+        elif kind == 1:
+            has_rules = True
+        else:
+            supplies[variant_id].append(_coming(a, n, b, day, c, until, tomorrow))
+    return Seen(variants=variants, supplies=supplies, has_rules=has_rules)
+
+
+def _lying(
+    node: str, on_hand: int, reserved: int, batch: str | None, expires_on: date | None, barred: str, today: date
+) -> Supply:
+    return Supply(
+        node=node, quantity=on_hand, available_from=today, expires_on=expires_on, label=batch or "", promised=reserved,
+        barred=barred,
+    )  # fmt: skip
+
+
+def _coming(
+    node: str, quantity: int, document: str, expected_on: date, kind: str, expires_on: date | None, tomorrow: date
+) -> Supply:
+    """What should be here already is not: it counts from tomorrow on."""
+    return Supply(
+        node=node, quantity=quantity, available_from=max(expected_on, tomorrow), expires_on=expires_on, source=kind,
+        label=document,
+    )  # fmt: skip
+
+
 def available(
     *,
     variant_ids: Iterable[int],
     asker: Asker,
     needed_by: date | None = None,
     rules: Mapping[int, Rules] | None = None,
+    seen: Seen | None = None,
 ) -> dict[int, Answer]:
     """What can be promised of each SKU, with its terms. Three queries; five where rules count.
 
     `rules` are those of `rules_counting` where they were looked up already. Index level_one_per_place. Kits
-    have no stock of their own; see `available_kit`.
+    have no stock of their own; see `available_kit`. What `look_at` has `seen` of all of them is not asked again.
     """
     ids = sorted(set(variant_ids))
-    supplies = _supplies(ids, asker)
-    counting = rules_counting(variant_ids=ids, asker=asker) if rules is None else rules
+    supplies = _supplies(ids, asker) if seen is None else seen.supplies
+    if rules is None and (seen is None or seen.has_rules):
+        rules = rules_counting(variant_ids=ids, asker=asker)
+    counting = rules or {}
     return {
         variant_id: atp.available_to_promise(
             supplies=supplies.get(variant_id, ()),
@@ -195,22 +273,12 @@ def _supplies(ids: list[int], asker: Asker) -> dict[int, list[Supply]]:
     found: dict[int, list[Supply]] = defaultdict(list)
     rows = prepared.fetch(SUPPLIES, [today, asker.at, prepared.bigints(ids), partner_id, partner_id, codes, codes])
     for variant_id, node, batch, expires_on, barred, on_hand, reserved in rows:
-        found[variant_id].append(
-            Supply(
-                node=node, quantity=on_hand, available_from=today, expires_on=expires_on, label=batch or "",
-                promised=reserved, barred=barred,
-            )
-        )  # fmt: skip
+        found[variant_id].append(_lying(node, on_hand, reserved, batch, expires_on, barred, today))
+    tomorrow = today + timedelta(days=1)
     for variant_id, node, document, expected_on, kind, quantity, expires_on in prepared.fetch(
         INBOUND, [prepared.bigints(ids), codes, codes]
     ):
-        # What should be here already is not: it counts from tomorrow on.
-        arrives = max(expected_on, today + timedelta(days=1))
-        found[variant_id].append(
-            Supply(
-                node=node, quantity=quantity, available_from=arrives, expires_on=expires_on, source=kind, label=document
-            )
-        )
+        found[variant_id].append(_coming(node, quantity, document, expected_on, kind, expires_on, tomorrow))
     return found
 
 

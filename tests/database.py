@@ -12,6 +12,10 @@ import pytest
 
 os.environ["BACKSTOCK_MODE"] = "test"
 os.environ.setdefault("CELERY_TASK_ALWAYS_EAGER", "1")
+# Tests of something else change partners between two calls, and make more calls than a partner does.
+os.environ.setdefault("CALLERS_KEPT_SECONDS", "0")
+os.environ.setdefault("RATE_LIMIT_READS", "10000000")
+os.environ.setdefault("RATE_LIMIT_WRITES", "10000000")
 cluster = ExitStack()
 
 if "DATABASE_URL" not in os.environ:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -16,8 +17,9 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from partners.admin import DocumentAdmin, acting, ask, back_to, said
+from partners.limits import LIMIT_MAX
 from partners.models import ApiKey, Application
-from partners.operations import api_keys, credentials
+from partners.operations import api_keys, credentials, partners
 from partners.problems import Problem
 
 
@@ -81,6 +83,21 @@ class ApiKeyForm(BaseDialogForm):
     networks = networks_field()
 
 
+class LimitsForm(BaseDialogForm):
+    reads_per_minute = forms.IntegerField(
+        required=False, min_value=1, max_value=LIMIT_MAX, label="Reads a minute", widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: as the site allows everybody.",
+    )  # fmt: skip
+    writes_per_minute = forms.IntegerField(
+        required=False, min_value=1, max_value=LIMIT_MAX, label="Writes a minute", widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: as the site allows everybody.",
+    )  # fmt: skip
+
+
+def limit_in_words(own: int | None, of_site: int) -> str:
+    return f"{own:,}" if own else f"{of_site:,}, as everybody"
+
+
 @admin.register(Application)
 class ApplicationAdmin(DocumentAdmin):
     # The OAuth library's own page of an application is not served here.
@@ -90,9 +107,11 @@ class ApplicationAdmin(DocumentAdmin):
     search_fields = ("name__holds", "client_id", "partner__code__holds")
     search_help_text = "Name, client id or partner code"
     fields = (
-        "name", "partner", "client_id", "scopes", "allowed_networks", "retiring_until", "created", "updated",
+        "name", "partner", "client_id", "scopes", "allowed_networks", "retiring_until",
+        ("reads_a_minute", "writes_a_minute"), "created", "updated",
     )  # fmt: skip
-    actions_detail = ("rotate_secret", "make_api_key", "allow_addresses")
+    readonly_fields = ("reads_a_minute", "writes_a_minute")
+    actions_detail = ("rotate_secret", "make_api_key", "allow_addresses", "set_limits")
 
     def has_credentials_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("partners.add_application"))
@@ -171,6 +190,35 @@ class ApplicationAdmin(DocumentAdmin):
             messages.error(request, said(problem))
             return self.back(request, object_id)
         messages.success(request, "Saved.")
+        return self.back(request, object_id)
+
+    @admin.display(description="Reads a minute")
+    def reads_a_minute(self, application: Application) -> str:
+        return limit_in_words(application.reads_per_minute, settings.RATE_LIMIT_READS)
+
+    @admin.display(description="Writes a minute")
+    def writes_a_minute(self, application: Application) -> str:
+        return limit_in_words(application.writes_per_minute, settings.RATE_LIMIT_WRITES)
+
+    @action(
+        description="Set limits",
+        icon="speed",
+        permissions=["credentials"],
+        dialog=ask(
+            "Set limits?",
+            "A call costs one unit, a batch one for each of its lines, a page one for each 50 rows. Counts within a second.",
+            "Set limits",
+            LimitsForm,
+        ),
+    )
+    def set_limits(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        application = get_object_or_404(Application, pk=object_id)
+        try:
+            partners.set_limits(application=application, actor=acting(request), **form.cleaned_data)
+        except Problem as problem:
+            messages.error(request, said(problem))
+        else:
+            messages.success(request, f"Limits of {application} set.")
         return self.back(request, object_id)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -18,6 +19,7 @@ from rest_framework.request import Request
 
 from partners import addresses, scopes
 from partners.actors import Actor
+from partners.api.callers import Callers
 from partners.models import ApiKey, Application, AuthenticationAttempt, Partner
 from partners.operations import api_keys, attempts
 from partners.problems import Problem
@@ -164,6 +166,9 @@ def _check_address(address: str, networks: list[str]) -> None:
         )
 
 
+CALLERS = Callers(find_caller, kept_seconds=settings.CALLERS_KEPT_SECONDS)
+
+
 class BearerAuthentication(BaseAuthentication):
     """An access token or API key from the Authorization header, or an API key from X-API-Key; never from the address."""
 
@@ -173,7 +178,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         address = addresses.client_address(request)
         try:
-            return find_caller(credential, address), None
+            return CALLERS.find_known(credential, address), None
         except (InvalidToken, PartnerSuspended, AddressNotAllowed) as refusal:
             note_refusal(request, credential, address, refusal)
             raise
@@ -210,13 +215,19 @@ def note_refusal(request: Request, credential: str, address: str, refusal: Inval
     )
 
 
+def scope_for(view: Any, method: str | None) -> str | None:
+    """The scope that opens this door for a method; None where it is closed."""
+    scope: str | None = view.required_scopes.get("GET" if method == "HEAD" else method)
+    return scope
+
+
 class HasScope(BasePermission):
     """Each view names `required_scopes = {"GET": "orders:read", ...}`; a method not named is closed."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(request.user, Caller):
             return False
-        required = view.required_scopes.get("GET" if request.method == "HEAD" else request.method)
+        required = scope_for(view, request.method)
         if required is None:
             view.http_method_not_allowed(request)
         if required not in request.user.scopes:

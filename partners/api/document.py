@@ -49,6 +49,17 @@ HEADERS_OF_ANSWERS = {
     "Idempotent-Replayed": "`true` where this is the answer an earlier request with the same key got.",
     "X-Request-Id": "The id of this request; yours, where you sent one of 8 to 64 letters, digits and `._:-`.",
 }
+LIMIT_HEADERS = {
+    "RateLimit-Policy": {
+        "description": "Units (q) the application may spend in so many seconds (w), on reads or on writes, as this call"
+        " is one: the two are counted apart. A batch costs one for each of its parts, a page one for each 50 rows.",
+        "schema": {"type": "string", "examples": ['"client";q=6000;w=60']},
+    },
+    "RateLimit": {
+        "description": "Units that are left (r), and after how many seconds all are there again (t).",
+        "schema": {"type": "string", "examples": ['"client";r=5412;t=23']},
+    },
+}
 
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:  # noqa: FBT001  as the library calls it
@@ -62,6 +73,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     }
     for name, schema in schemas.items():
         wording.describe(schema, name)
+    components["headers"] = LIMIT_HEADERS
     components["responses"] = share_answers(result["paths"])
     for methods in result["paths"].values():
         for operation in methods.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar, cast
@@ -18,8 +19,8 @@ from rest_framework.response import Response
 
 from partners import actors, idempotency
 from partners.actors import Actor
-from partners.api import bodies, conditional, errors
-from partners.api.auth import Caller
+from partners.api import bodies, conditional, errors, gate, limiting
+from partners.api.auth import Caller, scope_for
 from partners.api.deprecation import Deprecation
 from partners.api.pagination import BadPage, KeysetPagination
 from partners.api.schema import query_names
@@ -81,19 +82,23 @@ class Door(GenericAPIView[Any]):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # The caller is known only once DRF has authenticated; history rows ask for it later.
-        with actors.acting(actors.NOBODY):
+        with actors.acting(actors.NOBODY), ExitStack() as self.held:
             return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
         check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
+        self.held.enter_context(gate.admitted(request, self.caller, str(scope_for(self, request.method))))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if spent := gate.passage_of(request).spent:
+            for name, value in limiting.headers(spent):
+                answer[name] = value
         if gone := deprecated_of(type(self)).get(str(request.method)):
-            gone.put(response)
-        return response
+            gone.put(answer)
+        return answer
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.filterset_class is None:
@@ -205,8 +210,9 @@ def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Prob
         for place, ask in sorted(enumerate(asks), key=lambda row: (row[1].application_id, row[1].key)):
             try:
                 row, is_ours = idempotency.claim(
-                    application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint
-                )
+                    application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint,
+                    is_alone=len(asks) == 1,
+                )  # fmt: skip
             except Problem as refusal:
                 outcomes[place] = refusal
                 continue

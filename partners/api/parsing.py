@@ -43,22 +43,27 @@ class StrictJSONParser(BaseParser):
             raise BodyTooLarge(
                 f"At most {BODY_BYTES_MAX:,} bytes; large files go to /imports.", bytesMax=BODY_BYTES_MAX
             )
-        try:
-            value = json.loads(
-                raw.decode("utf-8"),
-                object_pairs_hook=_no_duplicates,
-                parse_constant=_no_constant,
-                parse_int=_bounded_int,
-                parse_float=_bounded_float,
-            )
-        except UnicodeDecodeError as error:
-            raise ParseError("The body is not UTF-8.") from error
-        except RecursionError as error:
-            raise ParseError(f"The body is nested deeper than {DEPTH_MAX} levels.") from error
-        except ValueError as error:
-            raise ParseError(f"The body is not JSON we can use: {error}.") from error
-        _check(value, depth=0)
-        return value
+        return parse(raw)
+
+
+def parse(raw: bytes) -> Any:
+    """The value of a JSON text that has one meaning only. Raises ParseError."""
+    try:
+        value = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_int=_bounded_int,
+            parse_float=_bounded_float,
+        )
+    except UnicodeDecodeError as error:
+        raise ParseError("The body is not UTF-8.") from error
+    except RecursionError as error:
+        raise ParseError(f"The body is nested deeper than {DEPTH_MAX} levels.") from error
+    except ValueError as error:
+        raise ParseError(f"The body is not JSON we can use: {error}.") from error
+    _check(value, depth=0)
+    return value
 
 
 def _check_kind(request: HttpRequest) -> None:

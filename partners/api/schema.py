@@ -16,7 +16,7 @@ from partners.api import catalogue, document, refusals
 
 OF_ALL = ("not_authenticated", "invalid_token", "insufficient_scope", "partner_suspended", "invalid_parameter",
           "rate_limited", "busy")  # fmt: skip
-OF_WRITES = ("malformed", "invalid_input", "body_too_large", "unsupported_media_type")
+OF_WRITES = ("malformed", "invalid_input", "body_too_large", "unsupported_media_type", "length_required")
 # By the header that is asked for.
 OF_HEADERS = {
     "Idempotency-Key": (
@@ -69,6 +69,11 @@ class ProblemSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)  # type: ignore[no-untyped-call]
         if operation is None:
             return None
+        for status, answer in operation["responses"].items():
+            if status.startswith("2"):
+                answer["headers"] = answer.get("headers", {}) | {
+                    name: {"$ref": f"#/components/headers/{name}"} for name in document.LIMIT_HEADERS
+                }
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
             operation["security"] = [{"oauth2": [scope]}, {"apiKey": []}]

@@ -9,6 +9,7 @@ from oauth2_provider.models import AbstractApplication
 from simple_history.models import HistoricalRecords
 
 from partners.disclosure import Rule
+from partners.limits import LIMIT_MAX
 from partners.models.history import Traced
 
 # Where a partner has no bounds of its own. A shop's open carts, and more than it sells in the minutes a hold lives.
@@ -158,6 +159,12 @@ class Application(AbstractApplication):
     allowed_networks = ArrayField(
         models.CharField(max_length=43), default=list, blank=True, help_text="Networks in CIDR; none: from anywhere."
     )
+    reads_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Units it may read in a minute; empty: as the site allows everybody."
+    )
+    writes_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Units it may write in a minute; empty: as the site allows everybody."
+    )
 
     history = HistoricalRecords(bases=[Traced], excluded_fields=["client_secret", "retiring_secret"])
 
@@ -168,6 +175,13 @@ class Application(AbstractApplication):
                 condition=Q(retiring_secret="", retiring_until__isnull=True)
                 | (~Q(retiring_secret="") & Q(retiring_until__isnull=False)),
                 name="application_retiring_secret_has_an_end",
+            ),
+            *(
+                models.CheckConstraint(
+                    condition=Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__range": (1, LIMIT_MAX)}),
+                    name=f"application_{field}_within_bounds",
+                )
+                for field in ("reads_per_minute", "writes_per_minute")
             ),
         ]
 

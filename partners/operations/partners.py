@@ -10,6 +10,7 @@ from stdnum import ean
 
 from partners import disclosure, scopes
 from partners.actors import Actor
+from partners.limits import LIMIT_MAX
 from partners.models import Application, Partner
 from partners.problems import Conflict, InvalidInput
 
@@ -113,6 +114,25 @@ def issue_credentials(*, partner: Partner, granted_scopes: list[str], actor: Act
         scopes=list(dict.fromkeys(granted_scopes)),
     )
     return Credentials(application=application, client_id=application.client_id, client_secret=secret)
+
+
+@transaction.atomic
+def set_limits(
+    *, application: Application, reads_per_minute: int | None, writes_per_minute: int | None, actor: Actor
+) -> Application:
+    """How much an application may ask for in a minute; null: as much as the site allows everybody.
+
+    Counts within a second, also in the minute that runs. Raises InvalidInput for a number out of bounds; asked
+    twice, the second time changes nothing.
+    """
+    for field, units in (("readsPerMinute", reads_per_minute), ("writesPerMinute", writes_per_minute)):
+        if units is not None and not 1 <= units <= LIMIT_MAX:
+            raise InvalidInput.at(field, f"A whole number from 1 to {LIMIT_MAX:,}, or nothing.")
+    locked: Application = Application.objects.select_for_update(no_key=True).get(pk=application.pk)
+    locked.reads_per_minute, locked.writes_per_minute = reads_per_minute, writes_per_minute
+    locked._change_reason = f"limits set by {actor.label}"
+    locked.save(update_fields=["reads_per_minute", "writes_per_minute", "updated"])
+    return locked
 
 
 def check_gln(gln: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -16,6 +16,8 @@ from rest_framework.response import Response
 
 from catalog import interchange
 from catalog.models import Equivalent, KitComponent, Variant
+from catalog.queries import Stocked
+from partners.api import fast, plain
 from partners.api.doors import Door
 from partners.api.fields import Day, Flag, Quantity, Text
 from partners.disclosure import Rule
@@ -23,7 +25,7 @@ from partners.models import Partner
 from partners.problems import InvalidInput
 from stock import availability
 from stock.atp import HORIZON_DAYS, Answer, Term
-from stock.availability import Asker, KitAnswer
+from stock.availability import Asker, KitAnswer, Seen
 from stock.models import Level
 from stock.operations import lookups
 
@@ -128,7 +130,13 @@ class Found:
 
 
 def look(
-    variants: Iterable[Variant], asker: Asker, *, partner: Partner, needed_by: date | None, with_equivalents: bool
+    variants: Collection[Stocked],
+    asker: Asker,
+    *,
+    partner: Partner,
+    needed_by: date | None,
+    with_equivalents: bool,
+    seen: Seen | None = None,
 ) -> Found:
     """Everything in a handful of queries, whatever the number of products."""
     skus = {variant.pk: variant.sku for variant in variants}
@@ -142,11 +150,16 @@ def look(
                 equivalents[row.variant_id].append((by_id[row.other_id], row.relation))
     wanted = set(skus) | {variant.pk for others in equivalents.values() for variant, _ in others}
     kits: dict[int, list[KitComponent]] = defaultdict(list)
-    for part in KitComponent.objects.filter(kit__in=wanted).select_related("component").order_by("id"):
-        kits[part.kit_id].append(part)
-        skus[part.component_id] = part.component.sku
+    if equivalents or any(variant.is_kit for variant in variants):
+        for part in KitComponent.objects.filter(kit__in=wanted).select_related("component").order_by("id"):
+            kits[part.kit_id].append(part)
+            skus[part.component_id] = part.component.sku
     parts = {part.component_id for found in kits.values() for part in found}
-    answers = availability.available(variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=needed_by)
+    # What was seen is of the products named; a kit's parts and equivalents are others.
+    answers = availability.available(
+        variant_ids=(wanted - set(kits)) | parts, asker=asker, needed_by=needed_by,
+        seen=None if kits or equivalents else seen,
+    )  # fmt: skip
     return Found(answers=answers, kits=dict(kits), skus=skus, equivalents=equivalents)
 
 
@@ -161,12 +174,13 @@ def told(answer: Answer | KitAnswer, quantity: int, rule: Rule) -> dict[str, Any
     """What is said of one product, as far as the caller's disclosure goes."""
     said = rule.tell(answer.available)
     is_available = answer.available >= quantity
+    earliest = answer.earliest(quantity) if rule.is_exact else None
     return {
         # Below the disclosed bound the plain answer must not be a way to ask for the exact number.
         "isAvailable": is_available if rule.is_exact else quantity <= max(said.quantity or 0, 1) and is_available,
         "availableQuantity": said.quantity,
         "availability": said.label,
-        "earliestDate": answer.earliest(quantity) if rule.is_exact else None,
+        "earliestDate": earliest.isoformat() if earliest else None,
     }
 
 
@@ -184,62 +198,68 @@ class Availability(Door):
         What is sellable now and what is on its way, less what is promised, safety stock, what other channels are
         guaranteed, and this channel's cap and buffer. `explain` gives every term; they add up to the number.
         """
-        fields = self.understood(AskedFields)
-        skus = [line["sku"] for line in fields["lines"]]
-        visible = Variant.objects.for_partner(self.partner).stocked()
-        variants = {variant.sku: variant for variant in visible.filter(sku__in=skus)}
-        unknown = [(f"lines[{place}].productId", f"There is no product {sku} for you.")
-                   for place, sku in enumerate(skus) if sku not in variants]  # fmt: skip
-        if unknown:
-            raise InvalidInput.of(unknown)
-        at = timezone.now()
-        asker = Asker(partner=self.partner, channel=fields["channel"], at=at)
-        found = look(
-            variants.values(), asker, partner=self.partner, needed_by=fields["needed_by"],
-            with_equivalents=fields["includeEquivalents"],
-        )  # fmt: skip
-        lines = [
-            self.line(asked, variants[asked["sku"]], found, explain=fields["explain"]) for asked in fields["lines"]
+        return Response(look_up(self.understood(AskedFields), partner=self.partner, at=timezone.now()))
+
+
+def look_up(fields: dict[str, Any], *, partner: Partner, at: datetime) -> dict[str, Any]:
+    """The whole answer to fields that are understood. Raises InvalidInput for products there are not for the partner."""
+    skus = [line["sku"] for line in fields["lines"]]
+    asker = Asker(partner=partner, channel=fields["channel"], at=at)
+    seen = availability.look_at(skus, asker=asker)
+    variants = seen.variants
+    unknown = [(f"lines[{place}].productId", f"There is no product {sku} for you.")
+               for place, sku in enumerate(skus) if sku not in variants]  # fmt: skip
+    if unknown:
+        raise InvalidInput.of(unknown)
+    found = look(
+        variants.values(), asker, partner=partner, needed_by=fields["needed_by"],
+        with_equivalents=fields["includeEquivalents"], seen=seen,
+    )  # fmt: skip
+    rule = partner.disclosure_rule
+    lines = [
+        line_of(asked, variants[asked["sku"]].pk, found, rule=rule, explain=fields["explain"])
+        for asked in fields["lines"]
+    ]
+    others = [other.pk for rows in found.equivalents.values() for other, _ in rows]
+    note(partner, found, [*(variant.pk for variant in variants.values()), *others], at)
+    return {"lines": lines, "asOf": at.isoformat().replace("+00:00", "Z")}
+
+
+def line_of(asked: dict[str, Any], variant_id: int, found: Found, *, rule: Rule, explain: bool) -> dict[str, Any]:
+    answer = found.answer(variant_id)
+    is_told = rule.is_exact
+    return {
+        "productId": asked["sku"],
+        "quantity": asked["quantity"],
+        **told(answer, asked["quantity"], rule),
+        "backorderQuantity": answer.backorder if is_told and isinstance(answer, Answer) else 0,
+        "byDate": by_date(answer, rule),
+        "byWarehouse": [
+            {"warehouseLocation": code, "availableQuantity": quantity}
+            for code, quantity in sorted(answer.by_node.items())
         ]
-        others = [other.pk for rows in found.equivalents.values() for other, _ in rows]
-        note(self.partner, found, [*(variant.pk for variant in variants.values()), *others], at)
-        return Response({"lines": lines, "asOf": at.isoformat().replace("+00:00", "Z")})
+        if is_told
+        else [],
+        "explanation": explanation(answer, variant_id, found) if explain and is_told else [],
+        "equivalents": [
+            {
+                "productId": other.sku,
+                "relation": relation,
+                **told(found.answer(other.pk), asked["quantity"], rule),
+            }
+            for other, relation in found.equivalents.get(variant_id, [])
+        ],
+    }
 
-    def line(self, asked: dict[str, Any], variant: Variant, found: Found, *, explain: bool) -> dict[str, Any]:
-        rule = self.partner.disclosure_rule
-        answer = found.answer(variant.pk)
-        is_told = rule.is_exact
-        return {
-            "productId": asked["sku"],
-            "quantity": asked["quantity"],
-            **told(answer, asked["quantity"], rule),
-            "backorderQuantity": answer.backorder if is_told and isinstance(answer, Answer) else 0,
-            "byDate": self.by_date(answer),
-            "byWarehouse": [
-                {"warehouseLocation": code, "availableQuantity": quantity}
-                for code, quantity in sorted(answer.by_node.items())
-            ]
-            if is_told
-            else [],
-            "explanation": explanation(answer, variant.pk, found) if explain and is_told else [],
-            "equivalents": [
-                {
-                    "productId": other.sku,
-                    "relation": relation,
-                    **told(found.answer(other.pk), asked["quantity"], rule),
-                }
-                for other, relation in found.equivalents.get(variant.pk, [])
-            ],
-        }
 
-    def by_date(self, answer: Answer | KitAnswer) -> list[dict[str, Any]]:
-        """The steps as disclosed; days on which what is told does not change are left out."""
-        steps: list[dict[str, Any]] = []
-        for day, quantity in answer.by_date:
-            told = self.partner.disclosure_rule.tell(quantity).quantity
-            if told is not None and (told != steps[-1]["quantity"] if steps else told > 0):
-                steps.append({"date": day, "quantity": told})
-        return steps
+def by_date(answer: Answer | KitAnswer, rule: Rule) -> list[dict[str, Any]]:
+    """The steps as disclosed; days on which what is told does not change are left out."""
+    steps: list[dict[str, Any]] = []
+    for day, quantity in answer.by_date:
+        told = rule.tell(quantity).quantity
+        if told is not None and (told != steps[-1]["quantity"] if steps else told > 0):
+            steps.append({"date": day.isoformat(), "quantity": told})
+    return steps
 
 
 def explanation(answer: Answer | KitAnswer, variant_id: int, found: Found) -> list[dict[str, Any]]:
@@ -263,3 +283,19 @@ def term_as_json(term: Term, sku: str | None = None) -> dict[str, Any]:
         "date": term.day,
         "productId": sku,
     }
+
+
+READ_PLAINLY = plain.reader(AskedFields)
+
+
+def answer_shortly(call: fast.Call) -> fast.Answer:
+    """`post` without the framework."""
+    return fast.rendered(look_up(READ_PLAINLY(call.body), partner=call.caller.partner, at=timezone.now()))
+
+
+SHORT_WAY = fast.Room(
+    route="api/v1/availability",
+    scope=Availability.required_scopes["POST"],
+    allow="POST, OPTIONS",
+    answer=answer_shortly,
+)

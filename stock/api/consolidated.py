@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Variant
+from catalog.queries import Stocked
 from partners.api.doors import Door
 from partners.api.pagination import LIMIT_MAX
 from stock.api.availability import look, note, told
@@ -108,7 +109,9 @@ class Consolidated(Door):
         page: list[Variant] = self.paginate_queryset(self.filter_queryset(family))
         at = timezone.now()
         asker = Asker(partner=self.partner, channel=request.query_params.get("channel", ""), at=at)
-        found = look(page, asker, partner=self.partner, needed_by=None, with_equivalents=False)
+        # Any of them may be a kit: it is looked up.
+        named = [Stocked(pk=variant.pk, sku=variant.sku, is_kit=True) for variant in page]
+        found = look(named, asker, partner=self.partner, needed_by=None, with_equivalents=False)
         rule = self.partner.disclosure_rule
         note(self.partner, found, [variant.pk for variant in page], at)
         return Response(

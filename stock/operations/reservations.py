@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import DateTimeField, F, Func
 
 from catalog.models import Variant
-from partners import outbox
+from partners import outbox, prepared
 from partners.actors import Actor
 from partners.models import Partner
 from partners.problems import Conflict, IllegalStep, Problem
@@ -159,14 +159,16 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
     """
     if availability.kept_back_from(wish.partner):
         return None
-    before = transaction.savepoint_create() if connection.in_atomic_block else None
+    is_part = connection.in_atomic_block
+    if is_part:
+        prepared.command("SAVEPOINT reserve_at_once")
     made = ledger.reserve(
         wish.header,
         [(line.variant.pk, line.warehouse_code, line.quantity) for line in wish.wanted],
         granted_warehouses=wish.partner.granted_warehouses if wish.partner else None,
     )
-    if made is None and before is not None:
-        transaction.savepoint_rollback(before)
+    if made is None and is_part:
+        prepared.command("ROLLBACK TO SAVEPOINT reserve_at_once")
     return _as_made(wish.header, *made) if made else None
 
 

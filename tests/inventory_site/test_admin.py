@@ -18,7 +18,7 @@ from inventory_site import roles
 from orders.models import Order, Pickup, RoutingPolicy, SendingCost, SupplierTerms
 from orders.operations import fulfilment, ordering, returning
 from orders.operations.ordering import Asked
-from partners.models import IdempotencyKey, Partner
+from partners.models import Application, IdempotencyKey, Partner
 from partners.operations import partners
 from stock.models import CostingRule, Count, Level, Movement, OwnerGrant, PromiseRule, Reservation, Transfer, Warehouse
 from stock.operations import counting, holds, movements, promising, reservations, transfers, warehouses
@@ -266,6 +266,20 @@ def test_credentials_show_their_secret_once(keeper, shop):
     assert "secret " not in keeper.get(answer["Location"]).content.decode()
 
 
+def test_the_limits_of_an_application_are_set_in_a_dialog(keeper, shop):
+    application = partners.issue_credentials(partner=shop.partner, granted_scopes=[], actor=make.TESTER).application
+    page = reverse("admin:partners_application_change", args=[application.pk])
+    assert "as everybody" in keeper.get(page).content.decode()
+    url = reverse("admin:partners_application_set_limits", args=[application.pk])
+    keeper.post(url, {"_form_submitted": "True", "reads_per_minute": "120", "writes_per_minute": ""})
+    application.refresh_from_db()
+    assert (application.reads_per_minute, application.writes_per_minute) == (120, None)
+    answer = keeper.post(url, {"_form_submitted": "True", "reads_per_minute": "0", "writes_per_minute": "5"})
+    application.refresh_from_db()
+    assert (answer.status_code, application.reads_per_minute, application.writes_per_minute) == (200, 120, None)
+    assert "120" in keeper.get(page).content.decode()
+
+
 def whole_form(client, page, pk):
     """What a browser would send back for the page as it is."""
     form = client.get(reverse(f"admin:{page}_change", args=[pk])).context["adminform"].form
@@ -383,6 +397,8 @@ def test_an_auditor_sees_all_and_changes_nothing(client, shop):
         assert step_of(client, "orders_order", step, shop.pk).status_code == 403
     assert step_of(client, "stock_reservation", "release_this", Reservation.objects.get().pk).status_code == 403
     assert step_of(client, "partners_partner", "issue_credentials", shop.partner.pk).status_code == 403
+    application = Application.objects.create(partner=shop.partner, client_type="confidential")
+    assert step_of(client, "partners_application", "set_limits", application.pk).status_code == 403
     assert client.get(reverse("admin:partners_partner_change", args=[shop.partner.pk])).status_code == 200
     assert client.post(reverse("admin:partners_partner_change", args=[shop.partner.pk]), {}).status_code == 403
     act(client, "confirm", shop)

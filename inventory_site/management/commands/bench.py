@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from inventory_site import bench, bench_imports, bench_pages, bench_search
+from inventory_site import bench, bench_http, bench_imports, bench_pages, bench_search
 
 
 class Command(BaseCommand):
     help = (
-        "Measures search, imports and the stock engine beside the bare database, ratios first. Makes databases of its own beside the one "
+        "Measures search, imports, HTTP and the stock engine beside the bare database, ratios first. Makes databases of its own beside the one "
         "it is given (<name>_bench, kept for the next run), so it needs the right to create them; a full first run "
         "takes some ten minutes and 5 GB."
     )
@@ -26,16 +26,16 @@ class Command(BaseCommand):
     def measures(
         self, *, quick: bool, seconds: float, turns: int, only: list[str], say: Any, **_: Any
     ) -> Iterator[bench.Figure]:
-        """Search, imports, pages, and the stock engine unless those alone are wanted: its ground takes long to make."""
+        """Search, imports, pages, HTTP, and the stock engine, unless others alone are wanted: its ground takes long."""
         products = 2_000 if quick else bench_search.VARIANTS
         yield from bench_search.run(turns=turns, only=only, say=say, variants=products)
         yield from bench_imports.run(turns=turns, only=only, say=say, count=products)
         yield from bench_pages.run(only=only, say=say, variants=products)
-        if only and all(word.startswith(("search", "import", "queries")) for word in only):
+        size = bench.QUICK if quick else bench.FULL
+        yield from bench_http.run(size=size, seconds=seconds, turns=turns, only=only, say=say)
+        if only and all(word.startswith(("search", "import", "queries", "http")) for word in only):
             return
-        yield from bench.run(
-            size=bench.QUICK if quick else bench.FULL, seconds=seconds, turns=turns, only=only, say=say
-        )
+        yield from bench.run(size=size, seconds=seconds, turns=turns, only=only, say=say)
 
     def handle(self, *args: Any, **options: Any) -> None:
         say = self.stderr.write if options["json"] else self.stdout.write

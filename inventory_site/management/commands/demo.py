@@ -109,10 +109,10 @@ def prepare_database(progress: Progress, *, reset: bool) -> None:
 
 def programs_of(port: int) -> dict[str, list[str]]:
     python = [sys.executable, "-m"]
-    site = "granian --interface wsgi inventory_site.wsgi:application --host 127.0.0.1 --workers 2 --blocking-threads 4"
+    site = "granian --interface wsgi inventory_site.wsgi:application --host 127.0.0.1 --workers 2 --blocking-threads"
     worker = "celery -A inventory_site worker --pool threads --concurrency 2 --without-mingle --without-gossip -l INFO"
     return {
-        "web": [*python, *site.split(), "--port", str(port), "--workers-kill-timeout", "5"],
+        "web": [*python, *site.split(), str(settings.WEB_THREADS), "--port", str(port), "--workers-kill-timeout", "5"],
         "worker": [*python, *worker.split()],
         "beat": [*python, "celery", "-A", "inventory_site", "beat", "-l", "INFO"],
     }
