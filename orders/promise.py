@@ -101,8 +101,13 @@ class _Market:
 
     def can_ever(self, line: Line) -> bool:
         """Whether the buildings together, or one where it must not be split, will ever have so much of it."""
-        rooms = [combining.room(line, here) for here in self.most]
-        return (sum(rooms) if self.question.is_split_allowed else max(rooms, default=0)) >= line.quantity
+        found = 0
+        for here in self.most:
+            room = combining.room(line, here)
+            found = found + room if self.question.is_split_allowed else max(found, room)
+            if found >= line.quantity:
+                return True
+        return False
 
     def is_enough(self, lines: Sequence[Line]) -> bool:
         return combining.spread(lines, self.most) is not None
