@@ -90,7 +90,11 @@ def _with_paths() -> list[dict[str, Any]]:
 @require_safe
 def event_types(request: HttpRequest) -> HttpResponse:
     """Every type of event, from the same source as GET /events/types."""
-    rows = [row | {"shown": json.dumps(row["example"], indent=2)} for row in catalogue_of_events.types()]
+    # As pairs: a payload may have a field called `items`, which a template would take for the dictionary's own.
+    rows = [
+        row | {"shown": json.dumps(row["example"], indent=2), "fields": list(row["schema"]["properties"].items())}
+        for row in catalogue_of_events.types()
+    ]
     return render(request, "docs/events.html", {"types": rows})
 
 
