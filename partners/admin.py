@@ -430,7 +430,12 @@ class ApplicationAdmin(ReadOnlyAdmin):
     def set_limits(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         application = get_object_or_404(Application, pk=object_id)
         refusal = try_operation(
-            lambda: partners.set_limits(application=application, actor=acting(request), **form.cleaned_data)
+            lambda: partners.set_limits(
+                application=application,
+                actor=acting(request),
+                reads_per_minute=form.cleaned_data["reads_per_minute"],
+                writes_per_minute=form.cleaned_data["writes_per_minute"],
+            )  # fmt: skip
         )
         if refusal:
             messages.error(request, refusal)
