@@ -435,7 +435,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
                 actor=acting(request),
                 reads_per_minute=form.cleaned_data["reads_per_minute"],
                 writes_per_minute=form.cleaned_data["writes_per_minute"],
-            )  # fmt: skip
+            )
         )
         if refusal:
             messages.error(request, refusal)
