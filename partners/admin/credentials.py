@@ -214,7 +214,12 @@ class ApplicationAdmin(DocumentAdmin):
     def set_limits(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         application = get_object_or_404(Application, pk=object_id)
         try:
-            partners.set_limits(application=application, actor=acting(request), **form.cleaned_data)
+            partners.set_limits(
+                application=application,
+                actor=acting(request),
+                reads_per_minute=form.cleaned_data["reads_per_minute"],
+                writes_per_minute=form.cleaned_data["writes_per_minute"],
+            )
         except Problem as problem:
             messages.error(request, said(problem))
         else:
