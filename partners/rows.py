@@ -84,7 +84,7 @@ def _history(model: type[Model]) -> tuple[Any, list[tuple[str, str]], dict[str, 
     history = model.history.model  # type: ignore[attr-defined]  # of a model with a history
     same = [(field.column, field.attname) for field in history.tracked_fields]
     told = {column for column, _ in same}
-    return history, same, {field.column: field for field in _written(history) if field.column not in told}
+    return history, same, {str(field.column): field for field in _written(history) if field.column not in told}
 
 
 @cache
@@ -94,8 +94,8 @@ def _written(model: type[Model]) -> tuple[Field[Any, Any], ...]:
 
 @cache
 def _insertion(model: type[Model], unless: str = "") -> str:
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in _written(model))
-    table, pk = (connection.ops.quote_name(name) for name in (model._meta.db_table, model._meta.pk.column))
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in _written(model))
+    table, pk = (connection.ops.quote_name(str(name)) for name in (model._meta.db_table, model._meta.pk.column))
     source = f"jsonb_populate_recordset(NULL::{table}, %s::jsonb)"
     return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} {unless} RETURNING {pk}"  # noqa: S608  names
 
@@ -104,7 +104,7 @@ def _insertion(model: type[Model], unless: str = "") -> str:
 def _selection(model: type[Model]) -> tuple[str, list[str], dict[int, Any]]:
     fields = model._meta.concrete_fields
     table = connection.ops.quote_name(model._meta.db_table)
-    columns = ", ".join(f"{table}.{connection.ops.quote_name(field.column)}" for field in fields)
+    columns = ", ".join(f"{table}.{connection.ops.quote_name(str(field.column))}" for field in fields)
     converters = {place: field.from_db_value for place, field in enumerate(fields) if hasattr(field, "from_db_value")}
     selection = f"SELECT {columns} FROM {table}"  # noqa: S608  names
     return selection, [field.attname for field in fields], converters
