@@ -95,7 +95,7 @@ def _written(model: type[Model]) -> tuple[Field[Any, Any], ...]:
 @cache
 def _insertion(model: type[Model], unless: str = "") -> str:
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in _written(model))
-    table, pk = (connection.ops.quote_name(name) for name in (model._meta.db_table, str(model._meta.pk.column)))
+    table, pk = (connection.ops.quote_name(str(name)) for name in (model._meta.db_table, model._meta.pk.column))
     source = f"jsonb_populate_recordset(NULL::{table}, %s::jsonb)"
     return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} {unless} RETURNING {pk}"  # noqa: S608  names
 

@@ -66,7 +66,7 @@ def test_a_row_the_database_refuses_is_refused(db):
     assert Partner.objects.count() == 1
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("+", None), ("~", "renamed")])
+@pytest.mark.parametrize(("kind", "reason"), [("+", "made"), ("~", "renamed")])
 def test_a_history_says_what_saving_would_have_said(db, staff, kind, reason):
     partner = make.make_partner(code="ONE", kind="retailer")
     partner._history_user = staff
@@ -75,7 +75,7 @@ def test_a_history_says_what_saving_would_have_said(db, staff, kind, reason):
             partner._change_reason = reason
             partner.save()
         else:
-            Partner.history.bulk_history_create([partner])
+            Partner.history.bulk_history_create([partner], default_change_reason=reason)
         rows.trace([partner], kind=kind, reason=reason)
     ours, theirs = partner.history.order_by("-history_id")[:2]
     hidden = {"history_id", "history_date"}
