@@ -309,7 +309,7 @@ CALLERS_KEPT_SECONDS = env.float("CALLERS_KEPT_SECONDS", 1.0)
 if not 0 <= CALLERS_KEPT_SECONDS <= 1:
     raise ImproperlyConfigured("CALLERS_KEPT_SECONDS is more than a second: what was revoked would go on.")
 # How many requests a process of the site works on at once; three quarters of them at most are reads.
-WEB_THREADS = env.int("WEB_THREADS", 16)
+WEB_THREADS = env.int("WEB_THREADS", 32)
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 # How many proxies stand before us, each adding to the header the address it was called from; 0: the headers are

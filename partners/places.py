@@ -51,7 +51,8 @@ class Places:
     def take(self, partner: Hashable) -> None:
         turn = None
         with self.guard:
-            if self.of_partner[partner] >= self.partner_max:
+            # Alone it takes nothing from anybody.
+            if self.of_partner[partner] >= self.partner_max and len(self.of_partner) > 1:
                 raise Crowded("You are reading as much at once as one may. Send fewer at a time.")
             if self.reading + len(self.line) >= self.inside_max:
                 raise Crowded("Too many are reading just now. Send the same request again.")

@@ -167,7 +167,7 @@ def available(
     """
     ids = sorted(set(variant_ids))
     supplies = _supplies(ids, asker) if seen is None else seen.supplies
-    if rules is None and (seen is None or seen.has_rules):
+    if rules is None and (seen is None or seen.has_rules or kept_back_from(asker.partner)):
         rules = rules_counting(variant_ids=ids, asker=asker)
     counting = rules or {}
     return {

@@ -155,10 +155,12 @@ def _check_kept(order: Order, grown: Mapping[int, int]) -> None:
         available[line.variant.sku] += had + (rule.tell(found - had).quantity or 0)
         if line.reservation_line_id in short:
             names.setdefault(line.variant.sku)
-    raise InsufficientStock(
+    refusal = InsufficientStock(
         f"There is not enough of {', '.join(list(names)[:5])}; nothing was changed.",
         shortages=[{"productId": sku, "requested": asked[sku], "available": available[sku]} for sku in names],
     )
+    refusal.is_told = True
+    raise refusal
 
 
 def _finish(order: Order, *, actor: Actor, at: datetime) -> Order:

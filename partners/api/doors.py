@@ -88,6 +88,7 @@ class Door(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
+        gate.passage_of(request).client_id = self.caller.application.client_id
         check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
         self.held.enter_context(gate.admitted(request, self.caller, str(scope_for(self, request.method))))
 

@@ -60,7 +60,6 @@ def admitted(request: Request, caller: Caller, scope: str) -> Iterator[None]:
     Raises RateLimited, Crowded, LengthRequired, EncodingRefused, and what reading the body raises.
     """
     passage = passage_of(request)
-    passage.client_id = caller.application.client_id
     budget = limiting.budget_of(scope)
     if passage.spent is None and limiting.is_spent(caller.application, budget):
         pay(passage, caller, budget, 1)

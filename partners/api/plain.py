@@ -43,8 +43,10 @@ def _reader(serializer: serializers.Serializer[Any]) -> Read:
         raise TypeError(f"{type(serializer).__name__} looks at the whole; it cannot be read plainly.")
     fields = [(name, *_member(serializer, name, field)) for name, field in serializer.fields.items()]
 
+    known = {*serializer.fields, *getattr(serializer, "ignores", ())}
+
     def read(value: Any) -> dict[str, Any]:
-        if type(value) is not dict:
+        if type(value) is not dict or not value.keys() <= known:
             raise Unusual
         found = {}
         for name, target, absent, take in fields:

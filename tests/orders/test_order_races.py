@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -142,20 +143,28 @@ def test_by_a_sequence_an_observer_would_see_gaps(town, monkeypatch):
         for turn in range(32)
     ]  # fmt: skip
     numbers = itertools.count(1)
+    noticed = threading.Event()
 
-    def unlocked(counts: dict[int, int]) -> dict[int, int]:
-        number = next(numbers)
-        with connection.cursor() as cursor:  # the first waits for the second to have been seen
-            if number == 1:
-                cursor.execute("SELECT pg_sleep(0.5)")
-        return dict.fromkeys(counts, number)
+    def unlocked(notes: list[ticking.Note], at: datetime) -> list[int]:
+        [note], number = notes, next(numbers)
+        if number == 1:
+            noticed.wait(60)  # the first until somebody has seen what came after it
+        Stamp.objects.create(
+            warehouse_id=note.request.warehouse_id,
+            logical_timestamp=number,
+            request=note.request,
+            kind=note.kind,
+            at=at,
+        )
+        return [number]
 
-    monkeypatch.setattr(ticking, "_tick", unlocked)
-    assert watched(lambda turn: ordering.confirm(order=orders[turn], actor=make.TESTER, at=timezone.now()))
+    monkeypatch.setattr(ticking, "_stamp", unlocked)
+    confirm = partial(ordering.confirm, actor=make.TESTER, at=timezone.now())
+    assert watched(lambda turn: confirm(order=orders[turn]), noticed)
 
 
-def watched(call) -> list[list[int]]:
-    """What an observer saw that had a gap, while 32 do it at once."""
+def watched(call, noticed: threading.Event | None = None) -> list[list[int]]:
+    """What an observer saw that had a gap, while 32 do it at once; `noticed` is set at the first."""
     gaps: list[list[int]] = []
     is_over = threading.Event()
 
@@ -164,6 +173,8 @@ def watched(call) -> list[list[int]]:
             seen = sorted(Stamp.objects.values_list("logical_timestamp", flat=True))
             if seen != list(range(1, len(seen) + 1)):
                 gaps.append(seen)
+                if noticed is not None:
+                    noticed.set()
         connection.close()
 
     observer = threading.Thread(target=look, args=(0,))

@@ -190,7 +190,7 @@ def test_more_than_was_agreed_is_a_409_line_by_line_and_nobody_outside_can_accep
     client = api(house)
     number = sent(client)
     before = everything()
-    answer = receive(client, 111, number, acceptOver=True, isOverAccepted=True)
+    answer = receive(client, 111, number)
     assert (answer.status_code, answer.json()["code"]) == (409, "over_delivery")
     assert answer.json()["lines"][0] == {
         "productId": "OIL", "lineNumber": 1, "ordered": 100, "received": 0, "delivered": 111, "allowed": 110,

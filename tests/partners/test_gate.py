@@ -228,7 +228,7 @@ def lines(caplog, monkeypatch):
 
 def test_each_call_is_one_line_with_the_route_and_no_secret(client, lines, caplog):
     [application] = Application.objects.all()
-    client.get("/reservations/7f2c1d0e-0000-4000-8000-000000000000?limit=1", headers={"X-Request-Id": "mine-12345678"})
+    client.get("/reservations/7f2c1d0e-0000-4000-8000-000000000000", headers={"X-Request-Id": "mine-12345678"})
     client.post("/availability", {"lines": [LINE, LINE]})
     api_of(None).get("/products")
     client.get("/nowhere")
@@ -238,7 +238,7 @@ def test_each_call_is_one_line_with_the_route_and_no_secret(client, lines, caplo
         ("GET", "api/v1/reservations/<uuid:public_id>", 404, application.client_id, 1),
         ("POST", "api/v1/availability", 200, application.client_id, 2),
         ("GET", "api/v1/products", 401, None, 0),
-        ("GET", None, 404, None, 0),
+        ("GET", "^api/", 404, None, 0),
     ]
     assert found[0]["requestId"] == "mine-12345678"
     assert client.token not in caplog.text

@@ -287,13 +287,13 @@ def test_a_hundred_places_cost_no_more_queries_than_one(shelf, django_assert_num
     for other in variants:
         make.make_level(variant=other, warehouse=warehouse, on_hand=3)
     count = start(warehouse)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         counting.record(count=count, found=[Found(variant=variant, counted=10)], actor=ANNA, at=now())
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         counting.record(
             count=count, found=[Found(variant=other, counted=2) for other in variants], actor=ANNA, at=now()
         )
-    with django_assert_num_queries(22):
+    with django_assert_num_queries(19):
         post(count)
     assert Level.objects.exclude(variant=variant).filter(on_hand=2).count() == 100
 
