@@ -214,7 +214,7 @@ WRITES: dict[str, Write] = {
     ),
     "POST /orders/{orderId}/cancel": Write("retailer"),
     "POST /orders/{orderId}/confirm": Write("retailer"),
-    "POST /orders/{orderId}/pack": Write("retailer", thing="confirmedOrder"),
+    "POST /orders/{orderId}/pack": Write("keeper", thing="confirmedOrder"),
     "POST /packages/{packageId}/unpack": Write("keeper"),
     "POST /pos/batches": Write("retailer", _sale),
     "POST /prices/lookup": Write("retailer", _lines, is_public=True),

@@ -220,7 +220,8 @@ def test_the_owner_reads_it_and_a_stranger_reads_nothing_of_it(world, path):
             continue
         assert answer.status_code == 200
         assert side.name.encode() not in answer.content, (url, who)
-        assert not [name for name in side.ids.values() if f'"{name}"'.encode() in answer.content], (url, who)
+        names = [name for name in side.ids.values() if not name.isdigit()]  # a line's number is others', too
+        assert not [name for name in names if f'"{name}"'.encode() in answer.content], (url, who)
 
 
 def nested() -> list[tuple[str, str]]:
