@@ -264,6 +264,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["partners.api.auth.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["partners.api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "URL_FORMAT_OVERRIDE": None,  # ?format= is a name like another: unknown
     "DEFAULT_SCHEMA_CLASS": "partners.api.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "partners.api.errors.answer_problem",
     "UNAUTHENTICATED_USER": None,

@@ -133,4 +133,5 @@ PATHS: dict[str, dict[str, str]] = {
     "purchaseOrders": {"purchaseOrderId": "The purchase order's number."},
     "advanceShipNotices": {"asnId": "The ship notice's number."},
     "receipts": {"receiptId": "The receipt's number."},
+    "feedback": {"feedbackId": "The feedback's number."},
 }

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from partners import scopes
+from partners.api import conditional
 from partners.api.doors import Door
 from partners.api.fields import Quantity, Text
 from partners.models import ApiKey
@@ -167,7 +168,8 @@ class OneApiKey(ApiKeys):
     @extend_schema(operation_id="getApiKey")
     def get(self, request: Request, key_id: str) -> Response:  # type: ignore[override]
         """One key of the partner, without its secret part."""
-        return Response(self.get_serializer(get_object_or_404(self.get_queryset(), prefix=key_id)).data)
+        body = self.get_serializer(get_object_or_404(self.get_queryset(), prefix=key_id)).data
+        return conditional.with_etag(Response(body), conditional.etag_of(body), request)
 
 
 class ApiKeyRevocation(ApiKeys):

@@ -48,4 +48,5 @@ WORDS: dict[str, str] = {
 PATHS: dict[str, dict[str, str]] = {
     "suppliers": {"supplierId": "The supplier's code."},
     "retailPartners": {"retailPartnerId": "The retail partner's code."},
+    "apiKeys": {"keyId": "The first part of the key."},
 }

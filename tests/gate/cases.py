@@ -129,39 +129,49 @@ WRITES: dict[str, Write] = {
             "lines.0.productId": _sauce, "lines.0.purchaseOrderId": lambda side: side.ids["purchaseOrders"],
         },
     ),
-    "POST /advanceShipNotices/{number}/withdraw": Write("supplier"),
+    "POST /advanceShipNotices/{asnId}/withdraw": Write("supplier"),
+    "POST /apiKeys": Write("supplier", lambda side: {"name": side.called("ERP-2")}),
+    "POST /apiKeys/{keyId}/revoke": Write("supplier"),
     "POST /availability": Write("retailer", _lines, {"lines.0.productId": _sauce}),
     "POST /barcodes/read": Write("retailer", lambda side: {"code": "4006381333931"}, is_public=True),
-    "POST /batches/{sku}/{number}/lift": Write("house", lambda side: {"reason": "fine"}, status=(200, 409)),
-    "POST /batches/{sku}/{number}/quarantine": Write("supplier", lambda side: {"reason": "smells"}),
-    "POST /batches/{sku}/{number}/recall": Write("supplier", lambda side: {"reason": "glass"}),
+    "POST /batches/{productId}/{batchNumber}/lift": Write("house", lambda side: {"reason": "fine"}, status=(200, 409)),
+    "POST /batches/{productId}/{batchNumber}/quarantine": Write("supplier", lambda side: {"reason": "smells"}),
+    "POST /batches/{productId}/{batchNumber}/recall": Write("supplier", lambda side: {"reason": "glass"}),
     "POST /counts": Write("keeper", lambda side: {"warehouseLocation": _place(side)}, {"warehouseLocation": _place}),
-    "POST /counts/{number}/cancel": Write("keeper"),
-    "POST /counts/{number}/lines": Write(
+    "POST /counts/{countId}/cancel": Write("keeper"),
+    "POST /counts/{countId}/lines": Write(
         "keeper", lambda side: {"lines": [{"productId": side.called("HOT"), "counted": 60}]},
         {"lines.0.ownerId": lambda side: side.supplier.code},
     ),
-    "POST /counts/{number}/lines/{line}/approve": Write("house", thing="countLine"),
-    "POST /counts/{number}/lines/{line}/reject": Write("house", thing="countLine"),
-    "POST /counts/{number}/post": Write("keeper", lambda side: {"closeUncounted": True}),
+    "POST /counts/{countId}/lines/{lineId}/approve": Write("house", thing="countLine"),
+    "POST /counts/{countId}/lines/{lineId}/reject": Write("house", thing="countLine"),
+    "POST /counts/{countId}/post": Write("keeper", lambda side: {"closeUncounted": True}),
+    "POST /credentials/rotateSecret": Write("supplier", lambda side: {"clientSecret": side.ids["clientSecret"]}),
     "POST /deliveryDates": Write(
         "retailer", lambda side: _lines(side) | {"shipTo": HERE, "keep": True}, {"lines.0.productId": _sauce}
     ),
-    "POST /fulfillmentRequests/{number}/accept": Write("keeper"),
-    "POST /fulfillmentRequests/{number}/complete": Write(
+    "POST /feedback": Write(
+        "retailer",
+        lambda side: {
+            "kind": "discrepancy", "productId": _sauce(side), "warehouseLocation": _place(side), "countedQuantity": 96,
+        },
+        {"productId": _sauce, "warehouseLocation": _place, "orderId": lambda side: side.ids["orders"]},
+    ),
+    "POST /fulfillmentRequests/{fulfillmentRequestId}/accept": Write("keeper"),
+    "POST /fulfillmentRequests/{fulfillmentRequestId}/complete": Write(
         "keeper", lambda side: {"packages": [side.ids["packages"]]}, {"packages.0": lambda side: side.ids["packages"]}
     ),
-    "POST /fulfillmentRequests/{number}/packages": Write(
+    "POST /fulfillmentRequests/{fulfillmentRequestId}/packages": Write(
         "keeper", lambda side: _lines(side) | {"sscc": sscc(side, 3)}, {"lines.0.productId": _sauce}
     ),
-    "POST /fulfillmentRequests/{number}/reject": Write("keeper", lambda side: {"reason": "other"}, status=(200, 409)),
+    "POST /fulfillmentRequests/{fulfillmentRequestId}/reject": Write("keeper", lambda side: {"reason": "other"}, status=(200, 409)),
     "POST /imports": Write("supplier", lambda side: {"kind": "catalog", "items": [_changed(side)]}),
-    "POST /imports/{number}/start": Write("supplier", lambda side: {}),
-    "POST /imports/{number}/undo": Write("supplier", lambda side: {}, status=(409,)),
-    "POST /inventory/{supplier}/{sku}": Write(
+    "POST /imports/{importId}/start": Write("supplier", lambda side: {}),
+    "POST /imports/{importId}/undo": Write("supplier", lambda side: {}, status=(409,)),
+    "POST /inventory/{supplierId}/{productId}": Write(
         "supplier", _booking, {"warehouseLocation": _place, "ownerId": lambda side: side.supplier.code}
     ),
-    "PATCH /inventory/{supplier}/{sku}": Write(
+    "PATCH /inventory/{supplierId}/{productId}": Write(
         "supplier", lambda side: {"warehouseLocation": _place(side), "inventoryLevel": 120, "reason": "counted"},
         {"warehouseLocation": _place}, needs_match=True,
     ),
@@ -198,14 +208,14 @@ WRITES: dict[str, Write] = {
             "promiseId": lambda side: side.ids["promises"], "lines.0.productId": _sauce,
         },
     ),
-    "PATCH /orders/{number}": Write(
+    "PATCH /orders/{orderId}": Write(
         "retailer", lambda side: {"lines": [{"lineId": "9", "productId": side.called("HOT"), "quantity": 1}]},
         {"lines.0.productId": _sauce}, needs_match=True,
     ),
-    "POST /orders/{number}/cancel": Write("retailer"),
-    "POST /orders/{number}/confirm": Write("retailer"),
-    "POST /orders/{number}/pack": Write("retailer", thing="confirmedOrder"),
-    "POST /packages/{number}/unpack": Write("keeper"),
+    "POST /orders/{orderId}/cancel": Write("retailer"),
+    "POST /orders/{orderId}/confirm": Write("retailer"),
+    "POST /orders/{orderId}/pack": Write("keeper", thing="confirmedOrder"),
+    "POST /packages/{packageId}/unpack": Write("keeper"),
     "POST /pos/batches": Write("retailer", _sale),
     "POST /prices/lookup": Write("retailer", _lines, is_public=True),
     "POST /products": Write(
@@ -215,18 +225,18 @@ WRITES: dict[str, Write] = {
             "suppliers.0.supplierId": lambda side: side.supplier.code,
         },
     ),
-    "PATCH /products/{sku}": Write(
+    "PATCH /products/{productId}": Write(
         "supplier", lambda side: {"name": "Next anew"},
         {"parentId": lambda side: side.called("FAMILY")}, thing="NEXT", needs_match=True,
     ),
-    "PUT /products/{sku}": Write(
+    "PUT /products/{productId}": Write(
         "supplier", _changed, {"parentId": lambda side: side.called("FAMILY")}, thing="NEXT", needs_match=True,
     ),
-    "PUT /products/{sku}/components": Write(
+    "PUT /products/{productId}/components": Write(
         "supplier", lambda side: {"components": [{"productId": side.called("HOT"), "quantity": 1}]},
         {"components.0.productId": _sauce}, thing="KIT", needs_match=True,
     ),
-    "PUT /products/{sku}/equivalents": Write(
+    "PUT /products/{productId}/equivalents": Write(
         "supplier",
         lambda side: {
             "supersededBy": [{"productId": side.called("NEXT")}],
@@ -238,16 +248,16 @@ WRITES: dict[str, Write] = {
     "POST /purchaseOrders": Write(
         "house", lambda side: {"supplierId": side.supplier.code, "warehouseLocation": _place(side), **_lines(side)}
     ),
-    "POST /purchaseOrders/{number}/cancel": Write("house", thing="draftOrder"),
-    "POST /purchaseOrders/{number}/close": Write("house", lambda side: {}),
-    "POST /purchaseOrders/{number}/confirm": Write("supplier", lambda side: {"expectedDate": "2090-01-01"}),
-    "POST /purchaseOrders/{number}/send": Write("house", thing="draftOrder"),
-    "POST /recalls/{number}/close": Write("house"),
+    "POST /purchaseOrders/{purchaseOrderId}/cancel": Write("house", thing="draftOrder"),
+    "POST /purchaseOrders/{purchaseOrderId}/close": Write("house", lambda side: {}),
+    "POST /purchaseOrders/{purchaseOrderId}/confirm": Write("supplier", lambda side: {"expectedDate": "2090-01-01"}),
+    "POST /purchaseOrders/{purchaseOrderId}/send": Write("house", thing="draftOrder"),
+    "POST /recalls/{recallId}/close": Write("house"),
     "POST /receipts": Write(
         "keeper", _receipt,
         {"purchaseOrderId": lambda side: side.ids["purchaseOrders"], "warehouseLocation": _place},
     ),
-    "POST /receipts/{number}/charges": Write(
+    "POST /receipts/{receiptId}/charges": Write(
         "house",
         lambda side: {"kind": "freight", "reference": "F-1", "amount": "3.00", "currency": "EUR", "spreadBy": "quantity"},
     ),
@@ -255,12 +265,12 @@ WRITES: dict[str, Write] = {
         "retailer", lambda side: {"reference": side.called("cart-2"), "lines": [side.line(warehouseLocation=_place(side))]},
         {"lines.0.productId": _sauce, "lines.0.warehouseLocation": _place},
     ),
-    "POST /reservations/{public_id}/commit": Write("retailer", lambda side: {}),
-    "POST /reservations/{public_id}/extend": Write("retailer", lambda side: {"expiresInSeconds": 60}),
-    "POST /reservations/{public_id}/release": Write("retailer"),
+    "POST /reservations/{reservationId}/commit": Write("retailer", lambda side: {}),
+    "POST /reservations/{reservationId}/extend": Write("retailer", lambda side: {"expiresInSeconds": 60}),
+    "POST /reservations/{reservationId}/release": Write("retailer"),
     "POST /retailPartners": Write("house", lambda side: {"retailPartnerId": side.called("NEW"), "name": "New"}),
-    "PATCH /retailPartners/{code}": Write("retailer", lambda side: {"name": "Renamed"}, needs_match=True),
-    "PUT /retailPartners/{code}": Write(
+    "PATCH /retailPartners/{retailPartnerId}": Write("retailer", lambda side: {"name": "Renamed"}, needs_match=True),
+    "PUT /retailPartners/{retailPartnerId}": Write(
         "retailer", lambda side: {"retailPartnerId": side.retailer.code, "name": "Renamed"}, needs_match=True
     ),
     "POST /returns": Write(
@@ -270,53 +280,53 @@ WRITES: dict[str, Write] = {
             "lines.0.exchangeFor": lambda side: side.called("HOT"),
         },
     ),
-    "POST /returns/{number}/inspect": Write(
+    "POST /returns/{returnId}/inspect": Write(
         "keeper", lambda side: {"lines": [{"productId": _sauce(side), "disposition": "restock"}]}, thing="receivedReturn",
         status=(200, 409),
     ),
-    "POST /returns/{number}/receive": Write(
+    "POST /returns/{returnId}/receive": Write(
         "keeper", lambda side: {"warehouseLocation": _place(side)}, {"warehouseLocation": _place}
     ),
-    "POST /returns/{number}/withdraw": Write("retailer"),
+    "POST /returns/{returnId}/withdraw": Write("retailer"),
     "POST /shipments": Write(
         "keeper", _shipment,
         {"orderId": lambda side: side.ids["confirmedOrder"], "warehouseLocation": _place, "lines.0.productId": _sauce},
     ),
-    "POST /shipments/{number}/deliver": Write("keeper"),
+    "POST /shipments/{shipmentId}/deliver": Write("keeper"),
     "POST /suppliers": Write("house", lambda side: {"supplierId": side.called("NEW"), "name": "New"}),
-    "PATCH /suppliers/{code}": Write("supplier", lambda side: {"name": "Renamed"}, needs_match=True),
-    "PUT /suppliers/{code}": Write(
+    "PATCH /suppliers/{supplierId}": Write("supplier", lambda side: {"name": "Renamed"}, needs_match=True),
+    "PUT /suppliers/{supplierId}": Write(
         "supplier", lambda side: {"supplierId": side.supplier.code, "name": "Renamed"}, needs_match=True
     ),
     "POST /transfers": Write("keeper", _transfer, {"sourceWarehouse": _place, "targetWarehouse": _place}),
-    "POST /transfers/{number}/arrive": Write("keeper", lambda side: {}, thing="sentTransfer"),
-    "POST /transfers/{number}/cancel": Write("keeper"),
-    "POST /transfers/{number}/dispatch": Write("keeper", lambda side: {}),
-    "POST /warehouses/{code}/locations": Write("keeper", lambda side: {"code": "B-01"}),
-    "POST /warrantyClaims/{number}/settle": Write("keeper", lambda side: {"outcome": "scrap"}),
+    "POST /transfers/{transferId}/arrive": Write("keeper", lambda side: {}, thing="sentTransfer"),
+    "POST /transfers/{transferId}/cancel": Write("keeper"),
+    "POST /transfers/{transferId}/dispatch": Write("keeper", lambda side: {}),
+    "POST /warehouses/{warehouseLocation}/locations": Write("keeper", lambda side: {"code": "B-01"}),
+    "POST /warrantyClaims/{warrantyClaimId}/settle": Write("keeper", lambda side: {"outcome": "scrap"}),
 }  # fmt: skip
 
 # Who reads it: the supplier, unless said here.
 READERS: dict[str, str] = {
     "reservations": "retailer", "orders": "retailer", "promises": "retailer", "returns": "retailer", "pos": "retailer",
-    "retailPartners": "retailer", "fulfillmentRequests": "keeper", "packages": "keeper", "shipments": "keeper",
+    "retailPartners": "retailer", "feedback": "retailer", "fulfillmentRequests": "keeper", "packages": "keeper", "shipments": "keeper",
     "warrantyClaims": "keeper", "transfers": "keeper", "counts": "keeper", "warehouses": "keeper", "receipts": "keeper",
 }  # fmt: skip
 READS: set[str] = {
-    "/advanceShipNotices", "/advanceShipNotices/{number}", "/batches", "/batches/{sku}/{number}", "/counts",
-    "/counts/{number}", "/counts/{number}/lines", "/events", "/events/types", "/fitments", "/fulfillmentRequests",
-    "/fulfillmentRequests/{number}", "/imports", "/imports/{number}", "/imports/{number}/rows", "/inventory",
-    "/inventory/{supplier}/{sku}", "/inventory/transactions", "/orders", "/orders/{number}", "/packages",
-    "/packages/{number}", "/packages/{number}/label", "/packages/{number}/packingSlip", "/pos/batches",
-    "/pos/batches/{number}", "/productTypes", "/products", "/products/{sku}", "/products/{sku}/compliance",
-    "/products/{sku}/components", "/products/{sku}/consolidated", "/products/{sku}/equivalents",
-    "/products/{sku}/fitments", "/promises/{promise_id}", "/promises/{promise_id}/replay", "/purchaseOrders",
-    "/purchaseOrders/{number}", "/reasons", "/recalls", "/recalls/{number}", "/receipts", "/receipts/{number}",
-    "/reservations", "/reservations/{public_id}", "/retailPartners", "/retailPartners/{code}", "/returns",
-    "/returns/{number}", "/shipments", "/shipments/{number}", "/shipments/{number}/labels",
-    "/shipments/{number}/packingSlip", "/suppliers", "/suppliers/{code}", "/transfers", "/transfers/{number}",
-    "/vehicles/engines", "/vehicles/makes", "/vehicles/models", "/vehicles/years", "/warehouses/{code}/locations",
-    "/warrantyClaims", "/warrantyClaims/{number}",
+    "/advanceShipNotices", "/advanceShipNotices/{asnId}", "/apiKeys", "/apiKeys/{keyId}", "/batches", "/batches/{productId}/{batchNumber}", "/counts",
+    "/counts/{countId}", "/counts/{countId}/lines", "/credentials", "/events", "/events/types", "/feedback", "/feedback/{feedbackId}", "/fitments", "/fulfillmentRequests",
+    "/fulfillmentRequests/{fulfillmentRequestId}", "/imports", "/imports/{importId}", "/imports/{importId}/rows", "/inventory",
+    "/inventory/{supplierId}/{productId}", "/inventory/transactions", "/orders", "/orders/{orderId}", "/packages",
+    "/packages/{packageId}", "/packages/{packageId}/label", "/packages/{packageId}/packingSlip", "/pos/batches",
+    "/pos/batches/{batchId}", "/productTypes", "/products", "/products/{productId}", "/products/{productId}/compliance",
+    "/products/{productId}/components", "/products/{productId}/consolidated", "/products/{productId}/equivalents",
+    "/products/{productId}/fitments", "/promises/{promiseId}", "/promises/{promiseId}/replay", "/purchaseOrders",
+    "/purchaseOrders/{purchaseOrderId}", "/reasons", "/recalls", "/recalls/{recallId}", "/receipts", "/receipts/{receiptId}",
+    "/reservations", "/reservations/{reservationId}", "/retailPartners", "/retailPartners/{retailPartnerId}", "/returns",
+    "/returns/{returnId}", "/shipments", "/shipments/{shipmentId}", "/shipments/{shipmentId}/labels",
+    "/shipments/{shipmentId}/packingSlip", "/suppliers", "/suppliers/{supplierId}", "/transfers", "/transfers/{transferId}",
+    "/vehicles/engines", "/vehicles/makes", "/vehicles/models", "/vehicles/years", "/warehouses/{warehouseLocation}/locations",
+    "/warrantyClaims", "/warrantyClaims/{warrantyClaimId}",
 }  # fmt: skip
 # The whole catalog, and who supplies it, is everybody's who may see all of it: a 3PL here.
 OF_THE_CATALOG = {"products", "suppliers", "inventory"}

@@ -14,7 +14,7 @@ from tests.gate.world import everything, taken_back
 MATCHED = [name for name, write in WRITES.items() if write.needs_match]
 ONE_THING = sorted(path for path in READS if path.endswith("}"))
 # What is said once and never changes needs no tag.
-UNCHANGING = {"/promises/{promise_id}", "/pos/batches/{number}"}
+UNCHANGING = {"/promises/{promiseId}", "/pos/batches/{batchId}"}
 
 
 def test_everything_that_is_put_or_patched_asks_for_what_was_seen():

@@ -45,8 +45,8 @@ def own_fields(name: str) -> set[str]:
 
 def wishes(name: str) -> dict[str, Any]:
     """Whatever the body has no field for: the list above and every field of the model behind the door."""
-    model = doors()[f"/api/v1{name.split(' ', 1)[1]}"].queryset.model  # type: ignore[attr-defined]
-    of_the_model = {field.name: 1 for field in model._meta.get_fields()}
+    rows = getattr(doors()[f"/api/v1{name.split(' ', 1)[1]}"], "queryset", None)
+    of_the_model = {} if rows is None else {field.name: 1 for field in rows.model._meta.get_fields()}
     camel = {re.sub(r"_(\w)", lambda found: found[1].upper(), key): 1 for key in of_the_model}
     return {key: value for key, value in (of_the_model | camel | WISHES).items() if key not in own_fields(name)}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from partners.api.schema import query_names
+from partners.api.wording import named
 from tests.gate.cases import READS, WRITES, document, real, routes
 
 
@@ -16,8 +19,8 @@ def doors(resolver: URLResolver | None = None, prefix: str = "") -> dict[str, ty
         if isinstance(entry, URLResolver):
             found |= doors(entry, route)
         elif isinstance(entry, URLPattern) and route.startswith("api/v1/") and hasattr(entry.callback, "view_class"):
-            path = "/" + route.replace("str:", "").replace("uuid:", "").replace("path:", "")
-            found[path.replace("<", "{").replace(">", "}")] = entry.callback.view_class
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{route}")
+            found[named(path)[0]] = entry.callback.view_class
     return found
 
 
@@ -89,6 +92,6 @@ def test_a_write_takes_no_query_it_does_not_know(world):
 def test_who_may_not_come_in_is_not_told_what_may_be_asked(world):
     for method, path in routes():
         answer = world.alpha.clients["supplier"].client.generic(
-            method, f"/api/v1{real(path, world.alpha) if '{line}' not in path else '/counts/x'}?bogus=1"
+            method, f"/api/v1{real(path, world.alpha) if '{lineId}' not in path else '/counts/x'}?bogus=1"
         )
         assert answer.status_code in {401, 404, 405}, (method, path)
