@@ -62,6 +62,11 @@ WORDS: dict[str, str] = {
     "validUntil": "Until when this holds; null where no day can be promised.",
     "warrantyClaimId": "The claim's number; null where there is none.",
     "why": "What led to the date, one reason after the other.",
+    "Feedback.answeredAt": "When we answered; null until then.",
+    "Feedback.comment": "What you said, in your words.",
+    "Feedback.countedQuantity": "How many you found, in stock units; null where you did not count.",
+    "Feedback.feedbackId": "The feedback's number.",
+    "Feedback.rating": "1 (poor) to 5 (good); null where you did not rate.",
     "?asnId": "Only what this ship notice announced.",
     "?createdSince": "Only what was made at or after this moment.",
     "?deliveryNote": "Only what came with this delivery note.",
@@ -133,4 +138,5 @@ PATHS: dict[str, dict[str, str]] = {
     "purchaseOrders": {"purchaseOrderId": "The purchase order's number."},
     "advanceShipNotices": {"asnId": "The ship notice's number."},
     "receipts": {"receiptId": "The receipt's number."},
+    "feedback": {"feedbackId": "The feedback's number."},
 }

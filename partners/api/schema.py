@@ -39,7 +39,7 @@ READS_ONLY = "It changes nothing, however often it is asked."
 
 SEEN = OpenApiParameter(
     "If-Match",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 2_000, "examples": ['"3"']},
     OpenApiParameter.HEADER,
     description="The ETag of what this step was decided on. Where it has changed since, 412; not sent, nothing is asked.",
 )
