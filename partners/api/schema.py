@@ -16,7 +16,7 @@ from rest_framework.serializers import CharField, ListSerializer
 from partners.api import catalogue, document, refusals
 
 OF_ALL = ("not_authenticated", "invalid_token", "insufficient_scope", "partner_suspended", "invalid_parameter",
-          "rate_limited", "busy")  # fmt: skip
+          "rate_limited", "busy", "two_credentials", "address_not_allowed")  # fmt: skip
 OF_WRITES = ("malformed", "invalid_input", "body_too_large", "unsupported_media_type", "length_required")
 # By the header that is asked for.
 OF_HEADERS = {
