@@ -22,6 +22,7 @@ class Crowded(Problem):
 
     code = "busy"
     title = "Busy, try again"
+    remedy = "Ask again after the seconds of Retry-After, with fewer requests at once."
     status = 503
     is_final = False
     retry_after_seconds = 1

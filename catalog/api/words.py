@@ -9,7 +9,6 @@ WORDS: dict[str, str] = {
     "changed": "Rows that change something.",
     "changes": "Each field that changes.",
     "components": "What one kit is kept and sent as.",
-    "createdAt": "When it was made.",
     "gtin": "The GTIN of one stock unit, 8 to 14 digits with its check digit.",
     "isParent": "Whether it only gathers variants and is never stocked.",
     "new": "Rows that make something new.",

@@ -32,6 +32,7 @@ class TooMuchFeedback(Problem):
 
     code = "too_much_feedback"
     title = "Too much waits for an answer"
+    remedy = "Wait until what you said is answered; the event feedback.answered tells it."
     status = 429
     retry_after_seconds = 3_600
     is_final = False

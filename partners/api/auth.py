@@ -57,6 +57,7 @@ class AddressNotAllowed(Problem):
 
     code = "address_not_allowed"
     title = "Not from this address"
+    remedy = "Call from a network of allowedAddresses, or have the address in the detail added to it."
     status = 403
     is_final = False
 
@@ -80,6 +81,7 @@ class TwoCredentials(Problem):
 
     code = "two_credentials"
     title = "Send one credential"
+    remedy = "Send `Authorization` or `X-API-Key`, one of them and once."
     status = 400
     is_final = False
 

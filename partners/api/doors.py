@@ -22,14 +22,14 @@ from partners.actors import Actor
 from partners.api import bodies, conditional, errors, gate, limiting
 from partners.api.auth import Caller, scope_for
 from partners.api.deprecation import Deprecation
-from partners.api.pagination import BadPage, KeysetPagination
+from partners.api.pagination import QUERY_CHARACTERS_MAX, BadPage, KeysetPagination
 from partners.api.schema import query_names
 from partners.models import IdempotencyKey, Partner
 from partners.problems import InvalidInput, Problem
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$", "examples": ["cart-1"]},
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     OpenApiParameter.HEADER,
     required=True,
     description=(
@@ -140,6 +140,8 @@ def check_query(request: Request, known: frozenset[str]) -> None:
             raise BadPage(f"{name[:80]!r} is not known here; {hint}", parameter=name[:80], known=sorted(known))
         if len(values) > 1:
             raise BadPage(f"{name[:80]}: it is there {len(values)} times; send it once.", parameter=name[:80])
+        if len(values[0]) > QUERY_CHARACTERS_MAX:
+            raise BadPage(f"{name[:80]}: at most {QUERY_CHARACTERS_MAX:,} characters.", parameter=name[:80])
 
 
 Method = Callable[..., Response]

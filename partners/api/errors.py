@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, OperationalError
@@ -123,11 +124,16 @@ def respond(problem: Problem, *, instance: str, caller: Request | None = None) -
     if "shortages" in problem.data and not problem.is_told and caller is not None:
         partner: Partner = caller.user.partner  # type: ignore[union-attr]  # HasScope let nobody else in
         problem.data = partner.disclosure_rule.of_problem(problem.data)
-    body = problem.as_json() | {"instance": instance, "requestId": actors.current_request_id()}
+    body = problem.as_json() | {"instance": reference(instance), "requestId": actors.current_request_id()}
     response = Response(body, status=problem.status, content_type="application/problem+json")
     if problem.retry_after_seconds is not None:
         response["Retry-After"] = str(problem.retry_after_seconds)
     return response
+
+
+def reference(path: str) -> str:
+    """The path that was asked as a URI reference (RFC 3986), whatever characters came in it."""
+    return quote(path, safe="/:@!$&'()*+,;=~")
 
 
 def answer_fault(request: HttpRequest) -> HttpResponse:
@@ -170,7 +176,7 @@ def plainly(problem: Problem, request: HttpRequest) -> HttpResponse | None:
     """The problem for a program; None where a page is asked for. For what is refused outside the framework's views."""
     if not request.path.startswith("/api/"):
         return None
-    body = problem.as_json() | {"instance": request.path, "requestId": actors.current_request_id()}
+    body = problem.as_json() | {"instance": reference(request.path), "requestId": actors.current_request_id()}
     return JsonResponse(body, status=problem.status, content_type="application/problem+json")
 
 

@@ -26,6 +26,7 @@ class LengthRequired(Problem):
 
     code = "length_required"
     title = "Send Content-Length"
+    remedy = "Send the length of the body; most clients do unless they are told to stream it."
     status = 411
     is_final = False
 
@@ -35,6 +36,7 @@ class EncodingRefused(Problem):
 
     code = "unsupported_media_type"
     title = "Send application/json"
+    remedy = "Send the body as it is, without Content-Encoding."
     status = 415
     is_final = False
 

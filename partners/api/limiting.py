@@ -28,6 +28,7 @@ class RateLimited(Problem):
 
     code = "rate_limited"
     title = "Too many requests"
+    remedy = "Wait the seconds of Retry-After, then go on; ask the operator where the limit is too low."
     status = 429
     is_final = False
 

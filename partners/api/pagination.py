@@ -21,8 +21,8 @@ QUERY_CHARACTERS_MAX = 2_000
 
 
 class BadPage(Problem):
-    """A query parameter is unknown (data: parameter, known), sent twice (data: parameter), or has a value that cannot be
-    used."""
+    """A query parameter is unknown (data: parameter, known), sent twice or too long (data: parameter), or has a value
+    that cannot be used."""
 
     code = "invalid_parameter"
     title = "A query parameter cannot be used"

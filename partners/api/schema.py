@@ -7,15 +7,16 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+from django.core.validators import EmailValidator, RegexValidator, URLValidator
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.serializers import ListSerializer
+from rest_framework.serializers import CharField, ListSerializer
 
 from partners.api import catalogue, document, refusals
 
 OF_ALL = ("not_authenticated", "invalid_token", "insufficient_scope", "partner_suspended", "invalid_parameter",
-          "rate_limited", "busy")  # fmt: skip
+          "rate_limited", "busy", "two_credentials", "address_not_allowed")  # fmt: skip
 OF_WRITES = ("malformed", "invalid_input", "body_too_large", "unsupported_media_type", "length_required")
 # By the header that is asked for.
 OF_HEADERS = {
@@ -30,12 +31,15 @@ TWICE = {
     "with `Idempotent-Replayed: true`.",
     "If-Match": "Once it has succeeded the ETag is another one: sent again it is 412 `precondition_failed`.",
 }
+# PostgreSQL keeps no NUL in a text; what must not be empty is not so by blanks either.
+ANY_TEXT = r"^[^\u0000]*$"
+SOME_TEXT = r"^[^\u0000]*[^\u0000\s][^\u0000]*$"
 READS_ONLY = "It changes nothing, however often it is asked."
 
 
 SEEN = OpenApiParameter(
     "If-Match",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 2_000, "examples": ['"3"']},
     OpenApiParameter.HEADER,
     description="The ETag of what this step was decided on. Where it has changed since, 412; not sent, nothing is asked.",
 )
@@ -126,7 +130,22 @@ class ProblemSchema(AutoSchema):
                 schema["maxItems"] = longest
             if not field.allow_empty:
                 schema["minItems"] = max(1, shortest or 0)
+        if direction == "request" and isinstance(field, CharField) and _is_free_text(field, schema):
+            schema["pattern"] = ANY_TEXT if field.allow_blank else SOME_TEXT
         return schema
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        """A body is read to the last name: what it may hold besides its fields is nothing, or what is passed over."""
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        if direction == "request" and not getattr(serializer, "ignores", ()):
+            schema["additionalProperties"] = False
+        return schema
+
+
+def _is_free_text(field: CharField, schema: dict[str, Any]) -> bool:
+    """A text whose characters nothing else bounds."""
+    has_form = any(isinstance(one, RegexValidator | EmailValidator | URLValidator) for one in field.validators)
+    return not has_form and "string" in schema.get("type", ()) and not {"enum", "format", "pattern"} & set(schema)
 
 
 def spoken(operation_id: str) -> str:

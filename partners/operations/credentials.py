@@ -27,6 +27,7 @@ class WrongSecret(Problem):
 
     code = "wrong_secret"
     title = "This is not the present secret"
+    remedy = "Show a secret that is good now; where there is none, ask the operator for a new one."
     status = 403
     is_final = False
 

@@ -28,6 +28,7 @@ class WrongCode(Problem):
 
     code = "wrong_code"
     title = "This code is not good"
+    remedy = "Read the present code from the app; where it goes on, set the clock of the telephone."
     status = 403
     is_final = False
 
@@ -37,13 +38,17 @@ class TooManyCodes(Problem):
 
     code = "too_many_codes"
     title = "Too many wrong codes"
+    remedy = "Wait a quarter of an hour, or ask an administrator to take the second factor away."
     status = 429
     is_final = False
 
 
 class AlreadyEnrolled(Conflict):
+    """Somebody who has a second factor asks to begin with one."""
+
     code = "already_enrolled"
     title = "There is a second factor already"
+    remedy = "Use it; an administrator can take it away so that you begin anew."
 
 
 def is_set(*, user: User) -> bool:

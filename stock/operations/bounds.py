@@ -30,6 +30,7 @@ class TooManyHolds(Problem):
 
     code = "too_many_holds"
     title = "Too many reservations are open"
+    remedy = "Commit or release reservations that are open, or wait until they expire."
     status = 429
     retry_after_seconds = 60
     is_final = False
@@ -40,6 +41,7 @@ class TooManyUnitsHeld(Problem):
 
     code = "too_many_units_held"
     title = "Too many units are held"
+    remedy = "Hold less at once; commit or release what is held, or wait until it expires."
     status = 429
     retry_after_seconds = 60
     is_final = False
@@ -50,6 +52,7 @@ class ProbingLimited(Problem):
 
     code = "probing_limited"
     title = "Too many sizes of one product were refused"
+    remedy = "Ask /availability instead of trying; reserve again after the seconds of Retry-After."
     status = 429
     retry_after_seconds = 3_600
     is_final = False

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.test import Client
 from django.utils import timezone
 
 from catalog import tasks
@@ -21,8 +22,9 @@ from catalog.operations import fitments, prices
 from catalog.operations.fitments import Fits
 from catalog.operations.prices import PriceOf
 from orders.models import CarrierService, TransitTime
+from partners import scopes
 from partners.models import Partner
-from partners.operations import feed
+from partners.operations import feed, partners
 from tests import make
 from tests.conftest import ApiClient, api_of
 
@@ -118,6 +120,8 @@ def tell(document: dict[str, Any]) -> Story:
     _blocking(house, supplier)
     _shops(retailer)
     _imports(supplier)
+    _saying(house, retailer)
+    _credentials(story)
     feed.relay_events()
     retailer.get("/events?after=0&limit=5")
     retailer.get("/events/types")
@@ -498,3 +502,34 @@ def _imports(supplier: Teller) -> None:
     supplier.post(f"{path}/start", {"planHash": plan["planHash"]}, status=202)
     tasks.work_on_imports()
     supplier.post(f"{path}/undo", {})
+
+
+def _saying(house: Teller, retailer: Teller) -> None:
+    few = {
+        "kind": "discrepancy", "productId": GLAZE, "warehouseLocation": "WH-WEST", "countedQuantity": 40,
+        "comment": "A layer of the pallet is missing.",
+    }  # fmt: skip
+    said = house.post("/feedback", few, status=201)["feedbackId"]
+    house.get("/feedback?kind=discrepancy")
+    house.get(f"/feedback/{said}")
+    order = retailer.client.get("/orders?externalReference=PO-1001").json()["items"][0]["orderId"]
+    rated = {"kind": "other", "orderId": order, "rating": 5}
+    retailer.post("/feedback", rated, status=201)
+    retailer.post("/feedback", rated, status=409)
+
+
+def _credentials(story: Story) -> None:
+    """What is recorded is shown once and belongs to a partner of this story alone."""
+    made = partners.issue_credentials(
+        partner=_partner("RET456"), granted_scopes=scopes.OF_KIND["retailer"], actor=make.TESTER, name="Web shop"
+    )
+    grant = {"client_id": made.client_id, "client_secret": made.client_secret, "grant_type": "client_credentials"}
+    shop = Teller(story, ApiClient(Client().post("/oauth/token", grant).json()["access_token"]))
+    shop.get("/credentials")
+    shop.post("/credentials/rotateSecret", {"clientSecret": "a guess"}, status=403)
+    shop.post("/credentials/rotateSecret", {"clientSecret": made.client_secret, "overlapSeconds": 3600})
+    wanted = {"name": "Scanner at the till", "scopes": ["inventory:read"], "allowedAddresses": ["203.0.113.0/24"]}
+    key = shop.post("/apiKeys", wanted, status=201)["keyId"]
+    shop.get("/apiKeys")
+    shop.get(f"/apiKeys/{key}")
+    shop.post(f"/apiKeys/{key}/revoke")

@@ -95,3 +95,10 @@ def test_who_may_not_come_in_is_not_told_what_may_be_asked(world):
             method, f"/api/v1{real(path, world.alpha) if '{lineId}' not in path else '/counts/x'}?bogus=1"
         )
         assert answer.status_code in {401, 404, 405}, (method, path)
+
+
+def test_a_parameter_that_is_longer_than_documented_is_refused(api, retailer):
+    fits, too_long = (api(retailer).get(f"/orders?externalReference={'0' * length}") for length in (2_000, 2_001))
+    assert (fits.status_code, fits.json()["items"]) == (200, [])
+    assert (too_long.status_code, too_long.json()["code"]) == (400, "invalid_parameter")
+    assert too_long.json()["parameter"] == "externalReference"
