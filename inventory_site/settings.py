@@ -51,6 +51,7 @@ def development_secret() -> str:
 DEBUG = env.bool("DJANGO_DEBUG", False)
 SECRET_KEY = required("SECRET_KEY", "", why="Make one: python -c 'import secrets; print(secrets.token_urlsafe(64))'")
 SECRET_KEY = SECRET_KEY or development_secret()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 hosts = required("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver", why="Name the host names people use.")
 ALLOWED_HOSTS = [host.strip() for host in hosts.split(",") if host.strip()]
 if PRODUCTION:
@@ -268,6 +269,13 @@ SPECTACULAR_SETTINGS = {
 }
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+
+# Webhooks go to public addresses over TLS. To loopback, without TLS and at any port, is for trying out on one machine.
+WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[443, 8443])
+WEBHOOKS_TO_LOOPBACK = env.bool("WEBHOOKS_TO_LOOPBACK", False)
+if PRODUCTION and WEBHOOKS_TO_LOOPBACK:
+    raise ImproperlyConfigured("WEBHOOKS_TO_LOOPBACK is on: partners could call this machine's own ports. Unset it.")
+WEBHOOK_PAUSED_AFTER_DAYS = env.int("WEBHOOK_PAUSED_AFTER_DAYS", 5)
 
 # -- What is written down ------------------------------------------------------------------
 LOGGING = {

@@ -7,8 +7,10 @@ to a reseller and a plain yes to a price-comparison site. A rule is written as i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal
 
 BANDS = (0, 1, 10, 50, 200, 1_000)
 CAP_MAX = 1_000_000
@@ -62,3 +64,18 @@ class Rule:
                 return Disclosed(low, label)
             case "yesNo":
                 return Disclosed(None, "yes" if quantity else "no")
+
+    def of_stock_event(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """An event's data about everybody's stock: who is not told all learns what it is about, and no number."""
+        if self.is_exact:
+            return dict(payload)
+        return {name: value for name, value in payload.items() if not _counts(value)}
+
+
+def _counts(value: Any) -> bool:
+    """Whether there is a number in it."""
+    if isinstance(value, dict):
+        return any(map(_counts, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_counts, value))
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

@@ -35,14 +35,16 @@ class EventSerializer(serializers.ModelSerializer[OutboxEvent]):
     time = serializers.DateTimeField(source="occurred_at")
     datacontenttype = serializers.CharField(read_only=True, default="application/json")
     sequence = serializers.IntegerField(source="position", help_text="Place in the feed: use it as `after`.")
-    version = serializers.IntegerField(source="subject_version", help_text="1, 2, 3 … for each subject, without a gap.")
+    version = serializers.SerializerMethodField(
+        help_text="1, 2, 3 … for each subject, without a gap; null about stock whose numbers are not told exactly."
+    )
     data = serializers.SerializerMethodField()
 
+    def get_version(self, event: OutboxEvent) -> int | None:
+        return event.version_told_to(self.context["view"].partner)
+
     def get_data(self, event: OutboxEvent) -> dict[str, Any]:
-        """A partner that is not told exact numbers hears that a level changed, and asks /availability."""
-        if event.is_about_stock and not self.context["view"].partner.disclosure_rule.is_exact:
-            return {name: value for name, value in event.payload.items() if name != "levels"}
-        return dict(event.payload)
+        return event.data_told_to(self.context["view"].partner)
 
     class Meta:
         model = OutboxEvent

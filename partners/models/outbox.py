@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -8,6 +9,9 @@ from django.db import models
 from django.db.models import Q
 
 from partners.models.partner import Partner
+
+# What a warehouse is asked for of an order that waits for more is all it has; only who runs it needs to know.
+TELL_WHERE_IT_LIES = ("fulfillment_request.assigned", "fulfillment_request.failed")
 
 
 class OutboxEventQuerySet(models.QuerySet["OutboxEvent"]):
@@ -72,6 +76,20 @@ class OutboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.subject}"
+
+    def data_told_to(self, partner: Partner) -> dict[str, Any]:
+        """The payload as this partner may read it, by whatever way it travels: who is not told exact numbers hears
+        that a level changed, and asks /availability."""
+        rule = partner.disclosure_rule
+        if self.is_about_stock:
+            return rule.of_stock_event(self.payload)
+        if self.type in TELL_WHERE_IT_LIES and not rule.is_exact and partner.kind != Partner.Kind.LOGISTICS:
+            return {name: value for name, value in self.payload.items() if name != "items"}
+        return dict(self.payload)
+
+    def version_told_to(self, partner: Partner) -> int | None:
+        """The subject's version; how often stock moved is not told to who is not told how much there is."""
+        return None if self.is_about_stock and not partner.disclosure_rule.is_exact else self.subject_version
 
 
 class SubjectVersion(models.Model):
