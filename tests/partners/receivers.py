@@ -25,7 +25,7 @@ def verify(secret: str, headers: dict[str, str], body: bytes, *, now: float | No
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     offered = [text.partition(",")[2] for text in headers["webhook-signature"].split() if text.startswith("v1,")]
     # Each is compared, so that the time does not say which one fitted.
-    return any([hmac.compare_digest(expected, one) for one in offered])
+    return sum(hmac.compare_digest(expected, one) for one in offered) > 0
 
 
 @dataclass
@@ -42,9 +42,13 @@ class Got:
 
 @dataclass
 class Receiver:
-    """`answer(number, path)` gives a status, optionally with headers; None drops the connection without a word."""
+    """`answer(number, path)` gives a status, optionally with headers; None drops the connection without a word.
+
+    An event that it `refuses` is answered with 500.
+    """
 
     answer: Callable[[int, str], int | tuple[int, dict[str, str]] | None] = lambda number, path: 204
+    refuses: Callable[[dict[str, Any]], bool] = lambda event: False
     got: list[Got] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,7 +71,7 @@ def receiving(receiver: Receiver) -> Iterator[Receiver]:
             with receiver.lock:
                 number = len(receiver.paths)
                 receiver.paths.append(self.path)
-            answer = receiver.answer(number, self.path)
+            answer = 500 if receiver.refuses(json.loads(body)) else receiver.answer(number, self.path)
             status, extra = answer if isinstance(answer, tuple) else (answer, {})
             headers = {name.lower(): value for name, value in self.headers.items()}
             with receiver.lock:
