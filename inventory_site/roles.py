@@ -49,6 +49,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "price",
         "kitcomponent",
         "partner",
+        "webhook",
+        "webhookdelivery",
         "promiserule",
         "routingpolicy",
         "ownergrant",

@@ -424,6 +424,8 @@ UNFOLD = {
                 ("Partners", "handshake", "partners_partner"),
                 ("Owners' grants", "key_visualizer", "stock_ownergrant"),
                 ("Applications", "key", "partners_application"),
+                ("Webhooks", "webhook", "partners_webhook"),
+                ("Webhook letters", "outgoing_mail", "partners_webhookdelivery"),
             ),
             menu(
                 "Audit",

@@ -114,7 +114,9 @@ def belongings(retailer, supplier) -> dict[str, str]:
     sold = client.post("/pos/batches", {"deviceId": "TILL", "deviceSequence": 1, "sales": [sale]}).json()
     items = [{"productId": "RELISH", "name": "Relish"}]
     sent_in = client.post("/imports", {"kind": "catalog", "items": items}).json()
+    webhook, _ = make.make_webhook(partner=retailer)
     return {
+        "webhooks": str(webhook.webhook_id),
         "imports": sent_in["importId"],
         "batches": "HONEY/B1",
         "recalls": recall["recallId"],

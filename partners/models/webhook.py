@@ -20,6 +20,9 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
         """Its own endpoints and nobody else's, whatever the kind."""
         return self.living().filter(partner=partner)
 
+    def stopped(self) -> WebhookQuerySet:
+        return self.filter(status__in=[Webhook.Status.PAUSED, Webhook.Status.DISABLED])
+
     def served(self) -> WebhookQuerySet:
         """Those that get letters now."""
         return self.filter(status=Webhook.Status.ACTIVE, partner__status=Partner.Status.ACTIVE)

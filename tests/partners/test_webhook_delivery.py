@@ -193,7 +193,7 @@ def test_the_waits_grow_over_three_days_and_then_the_letter_is_parked(partner):
             clock.ahead += row.next_attempt_at - clock()
     assert (row.state, row.attempts, row.last_status) == (STATE.FAILED, webhooks.ATTEMPTS_MAX, 500)
     for wait, scheduled in zip(waited, webhooks.WAITS, strict=False):
-        assert 0.85 * scheduled <= wait + 3 and wait <= 1.15 * scheduled
+        assert 0.85 * scheduled - 3 <= wait <= 1.15 * scheduled
     assert timedelta(days=2.5) < clock() - began < timedelta(days=4)
     assert len(receiver.got) == webhooks.ATTEMPTS_MAX
     assert len({got.headers["webhook-id"] for got in receiver.got}) == 1
@@ -428,7 +428,7 @@ def test_a_sender_killed_in_the_middle_of_a_try_costs_the_letter_its_turn_only(p
     clock = Hours()
     reached = threading.Event()
     with receiving(Receiver()) as receiver:
-        webhook, secret = make.make_webhook(partner=partner, url=receiver.url)
+        make.make_webhook(partner=partner, url=receiver.url)
         tell(partner, subjects=1, each=3)
         over = threading.Event()
         receiver.answer = lambda number, path: (reached.set(), over.wait(20), 204)[2] if number == 0 else 204

@@ -410,3 +410,9 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 @admin.register(Feed)
 class FeedAdmin(ReadOnlyAdmin):
     list_display = ("epoch", "head")
+
+
+# What stands on the kinds of page above.
+from partners.admin import webhooks  # noqa: E402
+
+__all__ = ["webhooks"]
