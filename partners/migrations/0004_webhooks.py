@@ -147,6 +147,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='webhookdelivery',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['webhook', 'position'], name='delivery_given_up'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
             index=models.Index(condition=models.Q(('state', 'pending'), _negated=True), fields=['state', 'created_at'], name='delivery_to_forget'),
         ),
         migrations.AddConstraint(

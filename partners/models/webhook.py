@@ -161,6 +161,7 @@ class WebhookDelivery(models.Model):
                 fields=["webhook", "subject", "position"], name="delivery_in_line", condition=Q(state="pending")
             ),
             models.Index(fields=["webhook", "subject", "delivered_at"], name="delivery_last_of_subject"),
+            models.Index(fields=["webhook", "position"], name="delivery_given_up", condition=Q(state="failed")),
             models.Index(fields=["state", "created_at"], name="delivery_to_forget", condition=~Q(state="pending")),
         ]
         constraints = [
