@@ -15,26 +15,16 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from partners import sending, webhooks
-from partners.models import OutboxEvent, Partner, Webhook, WebhookDelivery
+from partners.models import Feed, OutboxEvent, Partner, Webhook, WebhookDelivery
 from partners.operations import deliveries, feed
 from partners.operations import webhooks as endpoints
 from stock.operations import movements
 from tests import make
-from tests.partners.receivers import Receiver, receiving, verify
+from tests.partners.receivers import Hours, Receiver, receiving, verify
 from tests.races.crowd import all_at_once
 
 STATE = WebhookDelivery.State
 pytestmark = pytest.mark.races
-
-
-class Hours:
-    """A clock that is put forward instead of waited for."""
-
-    def __init__(self):
-        self.ahead = timedelta()
-
-    def __call__(self):
-        return timezone.now() + self.ahead
 
 
 @pytest.fixture
@@ -378,15 +368,16 @@ def race(partner, receiver, *, senders=3):
         make.make_event(partner, subject=f"order/{number % 8}", number=number)
     while feed.relay_events():
         pass
-    made = threading.Event()
+    head = Feed.objects.get().head
 
     def work(place):
+        behind = Webhook.objects.filter(cursor__lt=head)
         if place < 2:
-            while deliveries.fan_out(at=timezone.now()):
-                pass
-            return made.set()
+            while behind.exists():
+                deliveries.fan_out(at=timezone.now())
+            return 0
         tries = 0
-        while not made.is_set() or WebhookDelivery.objects.pending().exists():
+        while behind.exists() or WebhookDelivery.objects.pending().exists():
             tries += sending.send_due(run_seconds=5)
         return tries
 
