@@ -186,7 +186,7 @@ def _is_name_or_address(host: str) -> bool:
     except ValueError:
         is_loopback_name = settings.WEBHOOKS_TO_LOOPBACK and host == "localhost"
         return len(host) <= 253 and (bool(NAME.match(host)) or is_loopback_name)
-    return "%" not in host and str(address) == host.lower()
+    return str(address) == host.lower() and _is_allowed(host)
 
 
 def _is_allowed(text: str) -> bool:

@@ -45,7 +45,7 @@ def slow(number, path):
 
 
 def flapping(number, path):
-    return 503 if number // 20 % 2 else 204
+    return 503 if number % 24 >= 18 else 204
 
 
 def redirecting(number, path):
