@@ -336,7 +336,7 @@ class TestWebhook(WebhookDoor):
                 url=webhook.url,
                 letter_id=letter_id,
                 body=webhooks.in_bytes(event),
-                keys=endpoints.secrets_of(webhook, at),
+                keys=endpoints.secrets_of(webhook=webhook, at=at),
             )
         )
         return self.say(request)

@@ -101,10 +101,10 @@ def _advance(webhook_pk: int, *, head: int, at: datetime) -> bool:
         return False
     upto = min(head, webhook.cursor + WINDOW)
     events = endpoints.wanted_by(webhook).filter(position__gt=webhook.cursor, position__lte=upto).order_by("position")
-    wanted = [event for event in events if endpoints.names_wanted(webhook, event)]
+    wanted = [event for event in events if endpoints.names_wanted(webhook=webhook, event=event)]
     if webhook.below_quantity is not None and webhook.partner.disclosure_rule.is_exact:
         wanted = _crossings(webhook, wanted)
-    letters = [endpoints.delivery_of(webhook, event, at=at) for event in wanted]
+    letters = [endpoints.delivery_of(webhook=webhook, event=event, at=at) for event in wanted]
     if webhook.min_interval_seconds:
         _coalesce(webhook, letters, at=at)
     WebhookDelivery.objects.bulk_create(letters, ignore_conflicts=True)
@@ -226,7 +226,7 @@ def take(*, at: datetime, limit: int, shaky_limit: int) -> list[Letter]:
         WebhookDelivery.objects.filter(pk__in=chosen).select_related("webhook__partner", "event").order_by("position")
     )
     visible = _visible(deliveries)
-    keys = {row.webhook_id: endpoints.secrets_of(row.webhook, at) for row in deliveries}
+    keys = {row.webhook_id: endpoints.secrets_of(webhook=row.webhook, at=at) for row in deliveries}
     letters = []
     for row in deliveries:
         row.in_flight_until = None

@@ -178,7 +178,7 @@ def rotate_secret(*, webhook: Webhook, actor: Actor, at: datetime) -> tuple[Webh
     return _save(locked, "secret rotated"), secret
 
 
-def secrets_of(webhook: Webhook, at: datetime) -> list[str]:
+def secrets_of(*, webhook: Webhook, at: datetime) -> list[str]:
     """The secrets that sign now, the newest first."""
     closed = [webhook.secret]
     if webhook.previous_secret is not None and webhook.previous_secret_until and at < webhook.previous_secret_until:
@@ -211,11 +211,11 @@ def replay(
         events = events.filter(**{"position__lte" if isinstance(until, int) else "occurred_at__lte": until})
     rows = list(events.order_by("position")[: REPLAY_MAX + 1])
     more = rows[REPLAY_MAX].position if len(rows) > REPLAY_MAX else None
-    chosen = [event for event in rows[:REPLAY_MAX] if names_wanted(locked, event)]
+    chosen = [event for event in rows[:REPLAY_MAX] if names_wanted(webhook=locked, event=event)]
     again = WebhookDelivery.objects.filter(webhook=locked, event__in=[event.pk for event in chosen])
     count = _owe_again(again, at=at)
     known = set(again.values_list("event_id", flat=True))
-    made = [delivery_of(locked, event, at=at) for event in chosen if event.pk not in known]
+    made = [delivery_of(webhook=locked, event=event, at=at) for event in chosen if event.pk not in known]
     WebhookDelivery.objects.bulk_create(made)
     return Replayed(count=count + len(made), next_position=more)
 
@@ -248,7 +248,7 @@ def wanted_by(webhook: Webhook) -> Any:
     return events.filter(type__in=webhook.event_types) if webhook.event_types else events
 
 
-def names_wanted(webhook: Webhook, event: OutboxEvent) -> bool:
+def names_wanted(*, webhook: Webhook, event: OutboxEvent) -> bool:
     """An event that names products is of interest when it names a wanted one; one that names none, always."""
     if not webhook.product_ids:
         return True
@@ -256,7 +256,7 @@ def names_wanted(webhook: Webhook, event: OutboxEvent) -> bool:
     return not named or not named.isdisjoint(webhook.product_ids)
 
 
-def delivery_of(webhook: Webhook, event: OutboxEvent, *, at: datetime) -> WebhookDelivery:
+def delivery_of(*, webhook: Webhook, event: OutboxEvent, at: datetime) -> WebhookDelivery:
     return WebhookDelivery(
         webhook=webhook,
         event=event,

@@ -146,10 +146,10 @@ def test_secrets_are_closed_in_the_database_and_open_after_a_change_of_key(partn
     assert secret.removeprefix("whsec_").encode().hex() not in text
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another" * 10
     webhook.refresh_from_db()
-    assert endpoints.secrets_of(webhook, timezone.now()) == [secret]
+    assert endpoints.secrets_of(webhook=webhook, at=timezone.now()) == [secret]
     settings.SECRET_KEY_FALLBACKS = []
     with pytest.raises(Exception, match="another SECRET_KEY"):
-        endpoints.secrets_of(webhook, timezone.now())
+        endpoints.secrets_of(webhook=webhook, at=timezone.now())
 
 
 def test_an_older_letter_holds_back_its_own_subject_and_no_other(partner):

@@ -106,7 +106,7 @@ def test_rotating_gives_a_new_secret_and_shows_it_once(client, retailer):
     assert new != old
     assert client.post(f"/webhooks/{webhook.webhook_id}/rotateSecret", headers=key).json()["secret"] is None
     webhook.refresh_from_db()
-    assert endpoints.secrets_of(webhook, timezone.now()) == [new, old]
+    assert endpoints.secrets_of(webhook=webhook, at=timezone.now()) == [new, old]
 
 
 def test_a_test_says_what_the_endpoint_answered(client, retailer, settings, monkeypatch):
