@@ -61,8 +61,8 @@ def attempt(letter: Letter, *, clock: Clock = timezone.now) -> Outcome:
     except outbound.Unreachable as error:
         return Outcome(milliseconds=_since(began), error=error.code)
     retry_after = webhooks.seconds_of(answer.retry_after, at=at) if answer.status in {429, 503} else None
-    error = "" if 200 <= answer.status < 300 else "redirect" if 300 <= answer.status < 400 else "status"
-    return Outcome(milliseconds=_since(began), status=answer.status, error=error, retry_after_seconds=retry_after)
+    said = "" if 200 <= answer.status < 300 else "redirect" if 300 <= answer.status < 400 else "status"
+    return Outcome(milliseconds=_since(began), status=answer.status, error=said, retry_after_seconds=retry_after)
 
 
 def _since(began: float) -> int:

@@ -67,7 +67,7 @@ class WebhookAdmin(DocumentAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         """With how many letters wait and were given up, each counted on its partial index."""
-        rows = super().get_queryset(request).living()
+        rows = super().get_queryset(request).filter(pk__in=Webhook.objects.living())
         return rows.annotate(pending_count=number_of("pending"), failed_count=number_of("failed"))
 
     @display(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -207,7 +207,7 @@ class WebhookDoor(Door):
         response.data = {**response.data, "secret": None}
         return response
 
-    def told(self, response: HttpResponseBase) -> HttpResponseBase:
+    def told(self, response: HttpResponse) -> HttpResponse:
         if self.fresh_secret is not None:
             response.content = json.dumps(json.loads(response.content) | {"secret": self.fresh_secret}).encode()
             response["Cache-Control"] = "no-store"

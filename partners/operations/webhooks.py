@@ -260,7 +260,7 @@ def delivery_of(*, webhook: Webhook, event: OutboxEvent, at: datetime) -> Webhoo
     return WebhookDelivery(
         webhook=webhook,
         event=event,
-        position=event.position,
+        position=event.position,  # type: ignore[misc]  # it is in the feed, and so has one
         type=event.type,
         subject=event.subject,
         next_attempt_at=at,
