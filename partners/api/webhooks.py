@@ -100,7 +100,7 @@ class WithSecret(WebhookSerializer):
     )
 
 
-class ReplayFields(serializers.Serializer[Any]):
+class WebhookReplayFields(serializers.Serializer[Any]):
     """Either `from` with or without `to`, or `status`."""
 
     to = serializers.JSONField(required=False, help_text="As `from`; the end is meant too. Without it: up to now.")
@@ -139,14 +139,14 @@ def place(name: str, value: Any) -> int | datetime:
     )
 
 
-class ReplaySerializer(serializers.Serializer[Any]):
+class WebhookReplaySerializer(serializers.Serializer[Any]):
     replayed = serializers.IntegerField(source="count", help_text="How many letters are to be sent again.")
     nextPosition = serializers.IntegerField(
         source="next_position", allow_null=True, help_text="There were more: ask again with this as `from`."
     )
 
 
-class TestSerializer(serializers.Serializer[Any]):
+class WebhookTestSerializer(serializers.Serializer[Any]):
     delivered = serializers.BooleanField(help_text="Whether the endpoint answered with 2xx.")
     status = serializers.IntegerField(allow_null=True, help_text="What it answered; null when nobody did.")
     error = serializers.CharField(
@@ -155,7 +155,7 @@ class TestSerializer(serializers.Serializer[Any]):
     milliseconds = serializers.IntegerField()
 
 
-class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
+class WebhookDeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
     eventId = serializers.UUIDField(source="event.event_id", help_text="The letter's `webhook-id`.")
     sequence = serializers.IntegerField(source="position", help_text="The event's place in the feed.")
     status = serializers.ChoiceField(
@@ -309,7 +309,7 @@ class RotateSecret(WebhookDoor):
 
 class TestWebhook(WebhookDoor):
     @extend_schema(
-        operation_id="testWebhook", request=None, responses={200: TestSerializer}, parameters=[IDEMPOTENCY_KEY]
+        operation_id="testWebhook", request=None, responses={200: WebhookTestSerializer}, parameters=[IDEMPOTENCY_KEY]
     )
     def post(self, request: Request, webhook_id: uuid.UUID) -> HttpResponseBase:
         """Send a `webhook.test` now, whatever the endpoint's status, and say what came of it.
@@ -356,7 +356,7 @@ class TestWebhook(WebhookDoor):
 
 
 class ReplayWebhook(WebhookDoor):
-    @extend_schema(operation_id="replayWebhook", request=ReplayFields, responses={202: ReplaySerializer})
+    @extend_schema(operation_id="replayWebhook", request=WebhookReplayFields, responses={202: WebhookReplaySerializer})
     @once
     def post(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """Send events again: a part of the feed, or all that was given up. At most 10,000 a call.
@@ -364,13 +364,13 @@ class ReplayWebhook(WebhookDoor):
         Also what happened before the endpoint was there. Each keeps its `webhook-id`.
         """
         webhook = self.find(webhook_id)
-        fields = self.understood(ReplayFields)
+        fields = self.understood(WebhookReplayFields)
         asked = {"webhook": webhook, "actor": self.actor, "at": timezone.now()}
         if "status" in fields:
             replayed = endpoints.replay_failed(**asked)
         else:
             replayed = endpoints.replay(since=fields["from"], until=fields.get("to"), **asked)
-        return Response(ReplaySerializer(replayed).data, status=202)
+        return Response(WebhookReplaySerializer(replayed).data, status=202)
 
 
 class DeliveryFilter(filters.FilterSet):
@@ -379,7 +379,7 @@ class DeliveryFilter(filters.FilterSet):
 
 
 class Deliveries(WebhookDoor):
-    serializer_class = DeliverySerializer
+    serializer_class = WebhookDeliverySerializer
     filterset_class = DeliveryFilter
     queryset = WebhookDelivery.objects.none()
 
