@@ -21,10 +21,12 @@ EXPIRES_SECONDS = 30
 TIMETABLE: dict[str, dict[str, Any]] = {
     "relay events": {"task": "partners.tasks.relay_events", "schedule": 2.0},
     "forget look-ups": {"task": "stock.tasks.forget_lookups", "schedule": crontab(minute="43")},
+    "deliver webhooks": {"task": "partners.tasks.deliver_webhooks", "schedule": 5.0},
     "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
     "work on imports": {"task": "catalog.tasks.work_on_imports", "schedule": 15.0},
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
     "index attributes": {"task": "catalog.tasks.index_attributes", "schedule": crontab(minute="22")},
+    "forget webhook deliveries": {"task": "partners.tasks.forget_webhook_deliveries", "schedule": crontab(minute="31")},
     "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
     "forget authentication attempts": {
         "task": "partners.tasks.forget_authentication_attempts",

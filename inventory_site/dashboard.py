@@ -1,4 +1,4 @@
-"""The first page of the admin: how things stand, in one look. Eight queries, each with a bounded answer."""
+"""The first page of the admin: how things stand, in one look. Nine queries, each with a bounded answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from orders.models import Order
-from partners.models import OutboxEvent
+from partners.models import OutboxEvent, Webhook
 from stock.models import Batch, Level, Movement, Reservation
 
 DAYS = 60
@@ -48,6 +48,7 @@ def tiles(today: date, may: Callable[[str], bool]) -> list[tuple[str, int, str]]
         (f"Expiring in {EXPIRY_DAYS} days", expiring(today), "stock_batch", "?o=3"),
         ("Open orders", Order.objects.filter(status__in=["pending", "confirmed", "packed"]), "orders_order", ""),
         ("Events waiting", OutboxEvent.objects.filter(position=None), "partners_outboxevent", ""),
+        ("Webhooks stopped", Webhook.objects.stopped(), "partners_webhook", ""),
     ):
         app, model = page.split("_")
         if may(f"{app}.view_{model}"):

@@ -20,4 +20,10 @@ def show(request: HttpRequest) -> HttpResponse:
     waiting, oldest_seconds = queries.outbox_waiting(at=timezone.now())
     Gauge("outbox_waiting_events", "Events not yet in the feed", registry=registry).set(waiting)
     Gauge("outbox_oldest_seconds", "Age of the oldest of them", registry=registry).set(oldest_seconds)
+    backlog, oldest_seconds, stopped = queries.webhooks_waiting(at=timezone.now())
+    Gauge("webhook_backlog_letters", "Letters not delivered yet", registry=registry).set(backlog)
+    Gauge("webhook_oldest_seconds", "Age of the oldest of them that goes to a served endpoint", registry=registry).set(
+        oldest_seconds
+    )
+    Gauge("webhook_stopped_endpoints", "Endpoints that are paused or disabled", registry=registry).set(stopped)
     return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")

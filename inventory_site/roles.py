@@ -50,6 +50,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "price",
         "kitcomponent",
         "partner",
+        "webhook",
+        "webhookdelivery",
         "promiserule",
         "routingpolicy",
         "ownergrant",

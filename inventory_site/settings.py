@@ -323,6 +323,13 @@ if not 0 <= TRUSTED_PROXY_HOPS <= 10:
     raise ImproperlyConfigured("TRUSTED_PROXY_HOPS is not from 0 to 10; count the proxies between callers and us.")
 AUTHENTICATION_ATTEMPTS_KEPT_DAYS = env.int("AUTHENTICATION_ATTEMPTS_KEPT_DAYS", 365)
 
+# Webhooks go to public addresses over TLS. To loopback, without TLS and at any port, is for trying out on one machine.
+WEBHOOK_PORTS = env.list("WEBHOOK_PORTS", cast=int, default=[443, 8443])
+WEBHOOKS_TO_LOOPBACK = env.bool("WEBHOOKS_TO_LOOPBACK", False)
+if PRODUCTION and WEBHOOKS_TO_LOOPBACK:
+    raise ImproperlyConfigured("WEBHOOKS_TO_LOOPBACK is on: partners could call this machine's own ports. Unset it.")
+WEBHOOK_PAUSED_AFTER_DAYS = env.int("WEBHOOK_PAUSED_AFTER_DAYS", 5)
+
 # -- What is written down ------------------------------------------------------------------
 LOGGING = {
     "version": 1,
@@ -490,6 +497,8 @@ UNFOLD = {
                 ("Owners' grants", "key_visualizer", "stock_ownergrant"),
                 ("Applications", "key", "partners_application"),
                 ("API keys", "vpn_key", "partners_apikey"),
+                ("Webhooks", "webhook", "partners_webhook"),
+                ("Webhook letters", "outgoing_mail", "partners_webhookdelivery"),
             ),
             menu(
                 "Audit",

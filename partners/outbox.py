@@ -52,6 +52,7 @@ TYPES: dict[str, str] = {
     "batch.released": "A batch that was held back may be promised again.",
     "batch.recalled": "A batch was recalled and is blocked everywhere.",
     "import.applied": "An import was applied.",
+    "webhook.stopped": "An endpoint of yours gets no more letters until you resume it; `statusReason` says why.",
 }
 
 

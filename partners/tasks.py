@@ -14,9 +14,9 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
-from partners import idempotency
+from partners import idempotency, sending
 from partners.models import IdempotencyKey
-from partners.operations import attempts, feed
+from partners.operations import attempts, deliveries, feed
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,22 @@ def relay_events() -> int:
     total = 0
     while placed := feed.relay_events():
         total += placed
+    if total:
+        _wake(deliver_webhooks)
     return total
+
+
+@shared_task
+def deliver_webhooks() -> int:
+    """Make out letters for whoever is behind the feed, and send what is due. Several at once share the work."""
+    while deliveries.fan_out(at=timezone.now()):
+        pass
+    return sending.send_due()
+
+
+@shared_task
+def forget_webhook_deliveries() -> int:
+    return deliveries.forget(at=timezone.now())
 
 
 @shared_task

@@ -8,6 +8,8 @@ class StockConfig(AppConfig):
     verbose_name = "Stock"
 
     def ready(self) -> None:
+        from partners import subjects
         from stock import queries
 
         effects.tell_by("stock", queries.held)
+        subjects.count_by("stock", queries.available_at)

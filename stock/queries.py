@@ -248,3 +248,29 @@ def reservations_as_shown(reservation_ids: Iterable[int]) -> dict[int, Reservati
         if code is not None:
             line.allocations.append((code, batch_number, held))
     return found
+
+
+def available_at(places: Sequence[tuple[str, str, str | None]]) -> dict[tuple[str, str, str | None], int]:
+    """On hand less reserved of what may be sold now, at each (product, warehouse, owner). One query.
+
+    A place that exists and has no such level has nothing; index level_one_per_place.
+    """
+    if not places:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT asked.sku, asked.warehouse, asked.owner, coalesce(sum(level.on_hand - level.reserved) FILTER (
+                       WHERE {SELLABLE_SQL} AND level.owner_id IS NOT DISTINCT FROM owner.id), 0)::bigint
+              FROM unnest(%s::text[], %s::text[], %s::text[]) AS asked (sku, warehouse, owner)
+              JOIN catalog_variant variant ON variant.sku = asked.sku
+              JOIN stock_warehouse warehouse ON warehouse.code = asked.warehouse
+              LEFT JOIN partners_partner owner ON owner.code = asked.owner
+              LEFT JOIN (stock_level level JOIN stock_location location ON location.id = level.location_id)
+                ON level.variant_id = variant.id AND location.warehouse_id = warehouse.id
+              LEFT JOIN stock_batch batch ON batch.id = level.batch_id
+             GROUP BY 1, 2, 3
+            """,
+            [database_now(), 0, *(list(column) for column in zip(*places, strict=True))],
+        )
+        return {(sku, warehouse, owner): quantity for sku, warehouse, owner, quantity in cursor.fetchall()}

@@ -6,11 +6,13 @@ import itertools
 from datetime import date
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import ProductType, SupplierItem, Variant
-from partners import actors
-from partners.models import Partner
+from partners import actors, outbox
+from partners.models import OutboxEvent, Partner, Webhook
+from partners.operations import webhooks
 from stock.models import Batch, Level, Warehouse
 from stock.operations import movements, warehouses
 
@@ -61,3 +63,18 @@ def make_level(
     if hold_state != "released":
         Batch.objects.filter(pk=booked.batch.pk).update(hold_state=hold_state)
     return Level.objects.get(variant=variant, location__warehouse=warehouse, batch=booked.batch, condition="sellable")
+
+
+def make_webhook(*, partner: Partner, url: str = "https://hooks.example.com/in", **fields: Any) -> tuple[Webhook, str]:
+    """An endpoint and its secret."""
+    return webhooks.subscribe(partner=partner, url=url, actor=TESTER, **{"at": timezone.now()} | fields)
+
+
+@transaction.atomic
+def make_event(
+    partner: Partner, *, subject: str = "order/1", kind: str = "order.created", **payload: Any
+) -> OutboxEvent:
+    """A fact told to the partner by name. It waits for the relay."""
+    return outbox.record(
+        kind, subject=subject, payload=payload, actor=TESTER, at=timezone.now(), addressee_ids=[partner.pk]
+    )

@@ -117,8 +117,10 @@ def belongings(retailer, supplier) -> dict[str, str]:
     items = [{"productId": "RELISH", "name": "Relish"}]
     sent_in = client.post("/imports", {"kind": "catalog", "items": items}).json()
     key = client.post("/apiKeys", {"name": "Till"}).json()
+    webhook, _ = make.make_webhook(partner=retailer)
     return {
         "apiKeys": key["keyId"],
+        "webhooks": str(webhook.webhook_id),
         "imports": sent_in["importId"],
         "feedback": heard["feedbackId"],
         "batches": "HONEY/B1",

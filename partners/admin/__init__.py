@@ -434,6 +434,6 @@ class FeedAdmin(ReadOnlyAdmin):
 
 
 # What stands on the kinds of page above.
-from partners.admin import attempts, credentials  # noqa: E402
+from partners.admin import attempts, credentials, webhooks  # noqa: E402
 
-__all__ = ["attempts", "credentials"]
+__all__ = ["attempts", "credentials", "webhooks"]

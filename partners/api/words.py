@@ -56,5 +56,4 @@ PATHS: dict[str, dict[str, str]] = {
     "suppliers": {"supplierId": "The supplier's code."},
     "apiKeys": {"keyId": "The first part of the key."},
     "retailPartners": {"retailPartnerId": "The retail partner's code."},
-    "apiKeys": {"keyId": "The first part of the key."},
 }

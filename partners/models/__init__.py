@@ -4,6 +4,7 @@ from partners.models.idempotency import IdempotencyKey
 from partners.models.outbox import Feed, OutboxEvent, SubjectVersion
 from partners.models.partner import Application, Partner
 from partners.models.second_factor import RecoveryCode, SecondFactor
+from partners.models.webhook import Webhook, WebhookDelivery, WebhookSide
 
 __all__ = [
     "ApiKey",
@@ -16,4 +17,7 @@ __all__ = [
     "RecoveryCode",
     "SecondFactor",
     "SubjectVersion",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookSide",
 ]
