@@ -88,7 +88,8 @@ class Door(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
-        check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
+        if request.method in self.allowed_methods:
+            check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
         self.held.enter_context(gate.admitted(request, self.caller, str(scope_for(self, request.method))))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
