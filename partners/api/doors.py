@@ -89,7 +89,8 @@ class Door(GenericAPIView[Any]):
         super().initial(request, *args, **kwargs)
         actors.announce(self.actor)
         gate.passage_of(request).client_id = self.caller.application.client_id
-        check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
+        if request.method in self.allowed_methods:
+            check_query(request, query_names(type(self), "GET" if request.method == "HEAD" else str(request.method)))
         self.held.enter_context(gate.admitted(request, self.caller, str(scope_for(self, request.method))))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

@@ -102,3 +102,8 @@ def test_a_parameter_that_is_longer_than_documented_is_refused(api, retailer):
     assert (fits.status_code, fits.json()["items"]) == (200, [])
     assert (too_long.status_code, too_long.json()["code"]) == (400, "invalid_parameter")
     assert too_long.json()["parameter"] == "externalReference"
+
+
+def test_a_method_that_is_not_used_is_said_before_anything_of_its_query(api, retailer):
+    answer = api(retailer).request("PUT", "/orders?status=pending", {})
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
