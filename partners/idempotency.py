@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import OperationalError, transaction
@@ -24,6 +25,7 @@ CLAIM = """
     VALUES (%s, %s, %s, '{}', now()) ON CONFLICT DO NOTHING RETURNING id
 """
 KEEP = "UPDATE partners_idempotencykey SET status = %s, body = %s::bytea, headers = %s::jsonb WHERE id = %s"
+RUNNING = "Another request with this key is running. Ask again in a second."
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -113,7 +115,7 @@ def claim(*, application_id: int, key: str, fingerprint: str, is_alone: bool = F
             made = prepared.fetch(CLAIM, [application_id, key, fingerprint])
     except OperationalError as error:
         if isinstance(error.__cause__, pg.LockNotAvailable):
-            raise StillRunning("Another request with this key is running. Ask again in a second.") from error
+            raise StillRunning(RUNNING) from error
         raise
     if made:
         row = IdempotencyKey(pk=made[0][0], application_id=application_id, key=key, fingerprint=fingerprint)
@@ -121,6 +123,29 @@ def claim(*, application_id: int, key: str, fingerprint: str, is_alone: bool = F
         return row, True
     row = IdempotencyKey.objects.get(application_id=application_id, key=key)
     return _same(row, fingerprint), False
+
+
+def claiming(
+    *, application_id: int, key: str, fingerprint: str, call: prepared.Step, columns: Sequence[str]
+) -> prepared.Step:
+    """One statement that takes the key and then calls a function of the database: a row of the key's id and the
+    function's columns, or no row, and no call, where the key is not ours.
+
+    Who runs it asks `was_running` of what it raises.
+    """
+    function, parameters = call
+    made = ", ".join(f"(made).{column}" for column in columns)
+    # In the list of what is selected, and not beside `claimed`, where the planner might call it first.
+    effect = f"SELECT claimed.id, {function} AS made FROM claimed"  # noqa: S608  the parts are our own
+    statement = f"WITH claimed AS ({CLAIM}), effect AS MATERIALIZED ({effect}) SELECT id, {made} FROM effect"  # noqa: S608
+    return statement, [application_id, key, fingerprint, *parameters]
+
+
+def was_running(error: OperationalError) -> bool:
+    """Whether it was a twin with our key that was waited for in vain."""
+    cause = error.__cause__
+    table = IdempotencyKey._meta.db_table
+    return isinstance(cause, pg.LockNotAvailable) and table in (cause.diag.context or "")
 
 
 def find(*, application_id: int, key: str, fingerprint: str) -> IdempotencyKey | None:
@@ -141,4 +166,9 @@ def _same(row: IdempotencyKey, fingerprint: str) -> IdempotencyKey:
 
 
 def keep(row: IdempotencyKey, *, status: int, body: bytes, headers: dict[str, str]) -> None:
-    prepared.fetch(KEEP, [status, body, json.dumps(headers), row.pk])
+    prepared.fetch(*keeping(row.pk, status=status, body=body, headers=headers))
+
+
+def keeping(row_id: int, *, status: int, body: bytes, headers: dict[str, str]) -> prepared.Step:
+    """The statement of `keep`."""
+    return KEEP, [status, body, json.dumps(headers), row_id]

@@ -267,14 +267,9 @@ def keep(lines: Sequence[NewLine], *, reservation_ids: Sequence[int], actor: Act
     return line_ids  # type: ignore[no-any-return]
 
 
-RESERVE_ONE = (
-    "SELECT made_id, made_until FROM stock_reserve_one("
-    "%s, %s, %s, %s, %s, %s, %s::bigint, %s, %s::bigint, %s::text[], %s, %s, %s)"
-)
-RESERVE_MANY = (
-    "SELECT made_id, made_until FROM stock_reserve("
-    "%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s, %s, %s)"
-)
+RESERVE_ONE = "stock_reserve_one(%s, %s, %s, %s, %s, %s, %s::bigint, %s, %s::bigint, %s::text[], %s, %s, %s)"
+RESERVE_MANY = "stock_reserve(%s, %s, %s, %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s, %s, %s)"
+MADE = ("made_id", "made_until")
 
 
 def reserve(
@@ -286,29 +281,38 @@ def reserve(
     None where it is not that plain: nothing was written, and within a transaction that is to be taken back to
     where it was before.
     """
-    what: Sequence[Any] = lines[0]
-    statement = RESERVE_ONE
-    if len(lines) > 1:
-        variant_ids, warehouse_codes, quantities = zip(*lines, strict=True)
-        what = prepared.bigints(variant_ids), list(warehouse_codes), prepared.bigints(quantities)
-        statement = RESERVE_MANY
+    function, parameters = reserving(header, lines, granted_warehouses=granted_warehouses)
     try:
-        [(made_id, made_until)] = _kept(
-            statement,
-            [
-                *header.columns, *what, granted_warehouses, header.actor.label, actors.current_request_id(), header.at,
-            ],
-        )  # fmt: skip
+        [(made_id, made_until)] = _kept(f"SELECT {', '.join(MADE)} FROM {function}", parameters)
     except PickGone:
         return None
     return None if made_id is None else (made_id, made_until)
+
+
+def reserving(
+    header: Claim, lines: Sequence[tuple[int, str, int]], *, granted_warehouses: list[str] | None
+) -> tuple[str, list[Any]]:
+    """The call of `reserve`, whose columns are MADE, for a statement that does more. It raises what `is_pick_gone`
+    knows, and answers nulls where `reserve` answers None."""
+    what: Sequence[Any] = lines[0]
+    function = RESERVE_ONE
+    if len(lines) > 1:
+        variant_ids, warehouse_codes, quantities = zip(*lines, strict=True)
+        what = prepared.bigints(variant_ids), list(warehouse_codes), prepared.bigints(quantities)
+        function = RESERVE_MANY
+    about = [granted_warehouses, header.actor.label, actors.current_request_id(), header.at]
+    return function, [*header.columns, *what, *about]
+
+
+def is_pick_gone(error: DatabaseError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == PickGone.sqlstate
 
 
 def _kept(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
     try:
         return prepared.fetch(statement, parameters)
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) == PickGone.sqlstate:
+        if is_pick_gone(error):
             raise PickGone from error
         raise
 

@@ -210,7 +210,7 @@ class ReservationShown:
 
 
 SHOWN = """
-    SELECT reservation.id, reservation.public_id, reservation.reference, reservation.channel, reservation.state,
+    SELECT reservation.public_id, reservation.reference, reservation.channel, reservation.state,
            reservation.expires_at, reservation.version, line.id, line.kit_line_id, variant.sku, line.quantity,
            warehouse.code, batch.number, allocation.quantity
       FROM stock_reservation reservation
@@ -221,22 +221,31 @@ SHOWN = """
       LEFT JOIN stock_location location ON location.id = level.location_id
       LEFT JOIN stock_warehouse warehouse ON warehouse.id = location.warehouse_id
       LEFT JOIN stock_batch batch ON batch.id = level.batch_id
-     WHERE reservation.id = ANY(%s::bigint[])
+     WHERE reservation.public_id = ANY(CAST((SELECT %s::uuid[]) AS uuid[]))
      ORDER BY line.id, allocation.id
 """
 
 
-def reservations_as_shown(reservation_ids: Iterable[int]) -> dict[int, ReservationShown]:
-    """Reservations with all that their owners are shown, by id. One query, prepared, for the hot path."""
-    found: dict[int, ReservationShown] = {}
+def reservations_as_shown(public_ids: Iterable[UUID]) -> dict[UUID, ReservationShown]:
+    """Reservations with all that their owners are shown, by public id. One query, prepared, for the hot path."""
+    return as_shown(prepared.fetch(*showing(public_ids)))
+
+
+def showing(public_ids: Iterable[UUID]) -> prepared.Step:
+    """The query of `reservations_as_shown`, for who asks more in the same trip; its rows go to `as_shown`."""
+    return SHOWN, ["{" + ",".join(map(str, public_ids)) + "}"]
+
+
+def as_shown(rows: prepared.Rows) -> dict[UUID, ReservationShown]:
+    found: dict[UUID, ReservationShown] = {}
     lines: dict[int, LineShown] = {}
     for (
-        reservation_id, public_id, reference, channel, state, expires_at, version, line_id, kit_line_id, sku, quantity,
-        code, batch_number, held,
-    ) in prepared.fetch(SHOWN, [prepared.bigints(reservation_ids)]):  # fmt: skip
-        shown = found.get(reservation_id)
+        public_id, reference, channel, state, expires_at, version, line_id, kit_line_id, sku, quantity, code,
+        batch_number, held,
+    ) in rows:  # fmt: skip
+        shown = found.get(public_id)
         if shown is None:
-            shown = found[reservation_id] = ReservationShown(
+            shown = found[public_id] = ReservationShown(
                 public_id=public_id, reference=reference, channel=channel, state=state, expires_at=expires_at,
                 version=version, lines=[],
             )  # fmt: skip

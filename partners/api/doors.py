@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar, cast
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
@@ -17,7 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from partners import actors, idempotency
+from partners import actors, idempotency, prepared
 from partners.actors import Actor
 from partners.api import bodies, conditional, errors, gate, limiting
 from partners.api.auth import Caller, scope_for
@@ -237,6 +237,42 @@ def once_together(asks: Sequence[Ask], act: Act) -> list[HttpResponseBase | Prob
     return [outcomes[place] for place in range(len(asks))]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """A wish as one call of a function of the database, and a reading of what it has made."""
+
+    call: prepared.Step
+    columns: Sequence[str]
+    reading: prepared.Step
+
+
+def once_at_once(
+    ask: Ask, deed: Deed, answer: Callable[[prepared.Rows, prepared.Rows], Response | None]
+) -> HttpResponse | None:
+    """`once_together` for a single wish in two trips to the database: key, deed and reading, then answer and commit.
+
+    `answer` makes of what the deed and the reading gave what is to be kept. None where it cannot, or where the key is
+    taken. Raises StillRunning, and what the deed raises. Without an answer all is undone, the key too.
+    """
+    claiming = idempotency.claiming(
+        application_id=ask.application_id, key=ask.key, fingerprint=ask.fingerprint, call=deed.call,
+        columns=deed.columns,
+    )  # fmt: skip
+    with prepared.TwoTrips() as trips:
+        try:
+            claimed, read = trips.begin(claiming, deed.reading)
+        except OperationalError as error:
+            if idempotency.was_running(error):
+                raise idempotency.StillRunning(idempotency.RUNNING) from error
+            raise
+        response = answer([row[1:] for row in claimed], read) if claimed else None
+        if response is None:
+            return None
+        body, headers = _bytes(response)
+        trips.end(idempotency.keeping(claimed[0][0], status=response.status_code, body=body, headers=headers))
+    return HttpResponse(body, status=response.status_code, headers=headers)
+
+
 def _write_down(refusal: Problem) -> None:
     if refusal.aftermath is not None:
         refusal.aftermath()
@@ -244,11 +280,15 @@ def _write_down(refusal: Problem) -> None:
 
 def _kept(row: IdempotencyKey, response: Response) -> HttpResponse:
     """The answer as bytes, kept beside its key."""
-    body = JSONRenderer().render(response.data)
-    headers = {name: response[name] for name in ("Location", "ETag") if name in response}
-    headers["Content-Type"] = response.content_type or "application/json"
+    body, headers = _bytes(response)
     idempotency.keep(row, status=response.status_code, body=body, headers=headers)
     return HttpResponse(body, status=response.status_code, headers=headers)
+
+
+def _bytes(response: Response) -> tuple[bytes, dict[str, str]]:
+    headers = {name: response[name] for name in ("Location", "ETag") if name in response}
+    headers["Content-Type"] = response.content_type or "application/json"
+    return JSONRenderer().render(response.data), headers
 
 
 def _replay(row: IdempotencyKey) -> HttpResponse:

@@ -42,11 +42,10 @@ def _reader(serializer: serializers.Serializer[Any]) -> Read:
     if type(serializer).validate is not serializers.Serializer.validate:
         raise TypeError(f"{type(serializer).__name__} looks at the whole; it cannot be read plainly.")
     fields = [(name, *_member(serializer, name, field)) for name, field in serializer.fields.items()]
-
-    known = {*serializer.fields, *getattr(serializer, "ignores", ())}
+    known = frozenset([*serializer.fields, *getattr(serializer, "ignores", ())])
 
     def read(value: Any) -> dict[str, Any]:
-        if type(value) is not dict or not value.keys() <= known:
+        if type(value) is not dict or not known.issuperset(value):
             raise Unusual
         found = {}
         for name, target, absent, take in fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, cast
 
+from django.db import DatabaseError
 from django.db.models import Prefetch
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -16,15 +17,15 @@ from rest_framework.response import Response
 
 from catalog import queries as catalog
 from catalog.models import Variant
-from partners import idempotency
+from partners import idempotency, prepared
 from partners.api import conditional, doors, fast, plain
-from partners.api.doors import Ask, Door, once
+from partners.api.doors import Ask, Deed, Door, once
 from partners.api.fields import Flag, Quantity, Text
 from partners.disclosure import Rule
 from partners.models import Partner
 from partners.problems import InvalidInput, Problem
 from partners.turnstile import Turnstile
-from stock import queries
+from stock import ledger, queries
 from stock.api.inventory import SERIALS_MAX, find_warehouse
 from stock.models import Allocation, Reservation, ReservationLine
 from stock.models.reservation import ReservationQuerySet
@@ -244,19 +245,49 @@ def grant(wishes: Sequence[Wish]) -> list[Response | Problem]:
             outcomes = [refusal]
     else:
         outcomes = reservations.reserve_together(wishes=wishes)
-    rows = queries.reservations_as_shown([outcome[0].pk for outcome in outcomes if not isinstance(outcome, Problem)])
+    rows = queries.reservations_as_shown(
+        [outcome[0].public_id for outcome in outcomes if not isinstance(outcome, Problem)]
+    )
     answers: list[Response | Problem] = []
     for wish, outcome in zip(wishes, outcomes, strict=True):
         if isinstance(outcome, Problem):
             answers.append(outcome)
             continue
-        row = rows[outcome[0].pk]
-        rule = wish.partner.disclosure_rule if wish.partner else Rule()
-        response = Response(as_json(row, rule=rule), status=201 if outcome[1] else 200)
-        response["Location"] = f"/api/v1/reservations/{row.public_id}"
-        response["ETag"] = conditional.etag(row.version)
-        answers.append(response)
+        answers.append(_answer(wish, rows[outcome[0].public_id], is_new=outcome[1]))
     return answers
+
+
+def _answer(wish: Wish, row: ReservationShown, *, is_new: bool) -> Response:
+    rule = wish.partner.disclosure_rule if wish.partner else Rule()
+    response = Response(as_json(row, rule=rule), status=201 if is_new else 200)
+    response["Location"] = f"/api/v1/reservations/{row.public_id}"
+    response["ETag"] = conditional.etag(row.version)
+    return response
+
+
+def grant_at_once(ask: Ask) -> HttpResponse | None:
+    """The common case of one wish, in two trips to the database; None, and nothing done, where it is not that."""
+    wish: Wish = ask.wish
+    call = reservations.at_once(wish=wish)
+    if call is None:
+        return None
+
+    def answer(made: prepared.Rows, shown: prepared.Rows) -> Response | None:
+        [(made_id, _)] = made
+        if made_id is None:
+            return None
+        return _answer(wish, queries.as_shown(shown)[wish.header.public_id], is_new=True)
+
+    deed = Deed(call=call, columns=ledger.MADE, reading=queries.showing([wish.header.public_id]))
+    try:
+        response = doors.once_at_once(ask, deed, answer)
+    except DatabaseError as error:
+        if ledger.is_pick_gone(error):
+            return None
+        raise
+    if response is not None:
+        reservations.note_made(wish=wish)
+    return response
 
 
 def as_json(row: ReservationShown, *, rule: Rule) -> dict[str, Any]:
@@ -287,6 +318,8 @@ def line_as_json(line: LineShown) -> dict[str, Any]:
 
 
 def _together(asks: Sequence[Ask]) -> list[HttpResponseBase | Problem]:
+    if len(asks) == 1 and (answer := grant_at_once(asks[0])):
+        return [answer]
     return doors.once_together(asks, grant)
 
 

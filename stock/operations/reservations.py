@@ -10,7 +10,7 @@ import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -104,7 +104,7 @@ def reserve_wish(*, wish: Wish) -> tuple[Reservation, bool]:
     made = _reserve_at_once(wish) if wish.choose is allocation.allocate else None
     outcome = (made, True) if made else _reserve_under_locks(wish)
     if outcome[1]:
-        _note(wish)
+        note_made(wish=wish)
     return outcome
 
 
@@ -141,14 +141,27 @@ def reserve_together(*, wishes: Sequence[Wish]) -> list[tuple[Reservation, bool]
         outcomes = _grant(wishes)
     for wish, outcome in zip(wishes, outcomes, strict=True):
         if not isinstance(outcome, Problem) and outcome[1]:
-            _note(wish)
+            note_made(wish=wish)
     return outcomes
 
 
-def _note(wish: Wish) -> None:
+def note_made(*, wish: Wish) -> None:
+    """It was granted: who asked knows from now on that so much was there. Kept in the process; see `lookups`."""
     if wish.is_all_or_nothing:
         units = [(line.variant.pk, line.quantity) for line in wish.wanted]
         lookups.note_granted(partner=wish.partner, units=units, at=wish.header.at)
+
+
+def at_once(*, wish: Wish) -> prepared.Step | None:
+    """The common case as one call of a function of the database, whose columns are `ledger.MADE`, for a door that has
+    more to say in the same trip; None where only `reserve_wish` will do.
+
+    Where it answers nulls, or raises what `ledger.is_pick_gone` knows, the door takes all back and calls
+    `reserve_wish`; else it calls `note_made`.
+    """
+    if wish.choose is not allocation.allocate or availability.kept_back_from(wish.partner):
+        return None
+    return _call(wish, ledger.reserving)
 
 
 def _reserve_at_once(wish: Wish) -> Reservation | None:
@@ -162,14 +175,15 @@ def _reserve_at_once(wish: Wish) -> Reservation | None:
     is_part = connection.in_atomic_block
     if is_part:
         prepared.command("SAVEPOINT reserve_at_once")
-    made = ledger.reserve(
-        wish.header,
-        [(line.variant.pk, line.warehouse_code, line.quantity) for line in wish.wanted],
-        granted_warehouses=wish.partner.granted_warehouses if wish.partner else None,
-    )
+    made = _call(wish, ledger.reserve)
     if made is None and is_part:
         prepared.command("ROLLBACK TO SAVEPOINT reserve_at_once")
     return _as_made(wish.header, *made) if made else None
+
+
+def _call[Made](wish: Wish, reserve: Callable[..., Made]) -> Made:
+    lines = [(line.variant.pk, line.warehouse_code, line.quantity) for line in wish.wanted]
+    return reserve(wish.header, lines, granted_warehouses=wish.partner.granted_warehouses if wish.partner else None)
 
 
 @transaction.atomic

@@ -18,8 +18,9 @@ PATIENCE_SECONDS = 30
 
 @contextmanager
 def before_each_statement(look: Callable[[str], None]) -> Iterator[None]:
-    """Call `look` with each statement this thread sends, by Django's cursor or by the hot path's own."""
-    fetch, thread = prepared.fetch, threading.get_ident()
+    """Call `look` with each statement this thread sends, by Django's cursor or by the hot path's own; with those sent
+    in one trip together, and again once they are all done."""
+    fetch, fetch_together, thread = prepared.fetch, prepared.fetch_together, threading.get_ident()
 
     def wrap(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
         look(sql)
@@ -30,7 +31,19 @@ def before_each_statement(look: Callable[[str], None]) -> Iterator[None]:
             look(statement)
         return fetch(statement, parameters)
 
-    with connection.execute_wrapper(wrap), mock.patch.object(prepared, "fetch", fetch_too):
+    def fetch_together_too(*steps: Any) -> Any:
+        if threading.get_ident() != thread:
+            return fetch_together(*steps)
+        look("; ".join(statement for statement, _ in steps))
+        rows = fetch_together(*steps)
+        look("")
+        return rows
+
+    with (
+        connection.execute_wrapper(wrap),
+        mock.patch.object(prepared, "fetch", fetch_too),
+        mock.patch.object(prepared, "fetch_together", fetch_together_too),
+    ):
         yield
 
 

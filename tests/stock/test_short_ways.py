@@ -150,6 +150,7 @@ ASKED: list[tuple[str, Any, dict[str, Any], bool]] = [
     ("a space inside", {"lines": [{"productId": "HOT.SAUCE"}]}, {}, True),
     ("a space around", {"lines": [{"productId": " SAUCE "}]}, {}, False),
     ("a member nobody knows", {"lines": [SAUCE | {"x": [1]}], "y": {}}, {}, False),
+    ("a member that is ignored", {"lines": [SAUCE], "shipTo": {"country": "DE"}}, {}, True),
     ("an own request id", {"lines": [SAUCE]}, {"HTTP_X_REQUEST_ID": "mine-0123456789"}, True),
     ("a bad request id", {"lines": [SAUCE]}, {"HTTP_X_REQUEST_ID": "no way"}, True),
     ("no accept", {"lines": [SAUCE]}, {"HTTP_ACCEPT": None}, True),
