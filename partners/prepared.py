@@ -42,7 +42,7 @@ class Line:
         self._begin()
         if self.is_preparing:
             # psycopg's own stub forgets that a value may be null.
-            result = self.pgconn.exec_prepared(self._name(statement, types), values)  # type: ignore[arg-type]
+            result = self.pgconn.exec_prepared(self._name(statement, types), values)
         else:
             result = self.pgconn.exec_params(_numbered(statement), values, types)
         return self._rows(self._checked(result))
@@ -56,7 +56,7 @@ class Line:
         try:
             for name, (statement, values, types) in zip(names, dumped, strict=True):
                 if name:
-                    self.pgconn.send_query_prepared(name, values)  # type: ignore[arg-type]  # as above
+                    self.pgconn.send_query_prepared(name, values)
                 else:
                     self.pgconn.send_query_params(_numbered(statement), values, types)
             self.pgconn.pipeline_sync()
