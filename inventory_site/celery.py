@@ -23,6 +23,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "forget look-ups": {"task": "stock.tasks.forget_lookups", "schedule": crontab(minute="43")},
     "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
     "work on imports": {"task": "catalog.tasks.work_on_imports", "schedule": 15.0},
+    "work on stock imports": {"task": "stock.tasks.work_on_stock_imports", "schedule": 15.0},
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
     "index attributes": {"task": "catalog.tasks.index_attributes", "schedule": crontab(minute="22")},
     "clear expired tokens": {"task": "partners.tasks.clear_expired_tokens", "schedule": crontab(minute="37")},
