@@ -263,11 +263,12 @@ def test_numbers_without_our_orders_leave_those_to_us(hall, requests):
 
 
 def test_a_kit_leaves_as_its_parts(hall, retailer):
-    from catalog.operations import kits
 
     cap, jar = make.make_variant(sku="CAP"), make.make_variant(sku="JAR")
     kit = make.make_variant(sku="KIT")
-    kits.compose(kit=kit, parts=[kits.Part(component=cap, quantity=2), kits.Part(component=jar, quantity=1)], actor=make.TESTER)
+    kits.compose(
+        kit=kit, parts=[kits.Part(component=cap, quantity=2), kits.Part(component=jar, quantity=1)], actor=make.TESTER
+    )
     for variant in (cap, jar):
         make.make_level(variant=variant, warehouse=hall, on_hand=10)
     stamp = completed(assigned(retailer, "KIT", "K-1", 3))
