@@ -122,7 +122,7 @@ class StockImportRowSerializer(serializers.Serializer[StockImportRow]):
     warehouseLocation = serializers.SerializerMethodField(help_text="Empty where the row is refused.")
     batchNumber = serializers.CharField(source="batch_number")
     quantity = serializers.IntegerField(help_text="As you said it.")
-    outcome = serializers.ChoiceField(StockImportRow.Outcome)
+    outcome = serializers.ChoiceField(StockImportRow.Outcome, help_text="What became of the row.")
     leftSince = serializers.IntegerField(
         source="left_since", allow_null=True, help_text="Units that left and were taken off; null until applied."
     )
@@ -143,7 +143,7 @@ class StockImportSerializer(serializers.Serializer[StockImport]):
     title = serializers.CharField()
     status = serializers.ChoiceField(StockImport.State, source="state")
     mode = serializers.ChoiceField(StockImport.Mode)
-    basis = serializers.ChoiceField(StockImport.Basis)
+    basis = serializers.ChoiceField(StockImport.Basis, help_text="What the numbers are.")
     scope = serializers.ChoiceField(StockImport.Scope)
     snapshotId = serializers.CharField(source="snapshot_id")
     reason = serializers.CharField(help_text="Why it failed.")
@@ -155,7 +155,9 @@ class StockImportSerializer(serializers.Serializer[StockImport]):
     isTakenIn = serializers.SerializerMethodField(help_text="Whether all rows of a file have been read.")
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
-    endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
+    endedAt = serializers.DateTimeField(
+        source="ended_at", allow_null=True, help_text="When it was applied or failed; null until then."
+    )
     version = serializers.IntegerField()
 
     @extend_schema_field({"type": "string", "enum": ["stock"]})
@@ -170,7 +172,9 @@ class StockImportDetail(StockImportSerializer):
     acknowledgedThrough = serializers.SerializerMethodField(
         help_text="That of the one warehouse it is of; null where there are several, see `warehouses`."
     )
-    warehouses = StockRangeSerializer(source="ranges", many=True)
+    warehouses = StockRangeSerializer(
+        source="ranges", many=True, help_text="What the numbers of each warehouse contain."
+    )
     rejects = serializers.SerializerMethodField(
         help_text=f"The first {catalog.REJECTS_MAX} rows that are refused; all of them in /imports/{{importId}}/rows."
     )
