@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -90,6 +91,9 @@ def work_on_stock_imports() -> int:
                 stating_work.work_on(stock_import=row, actor=actor, at=timezone.now())
         except OperationalError as error:
             log.warning("%s waits for somebody else (%s); it is tried again.", row.number, error)
+        except SoftTimeLimitExceeded:
+            log.info("%s goes on where it is the next time.", row.number)
+            break
         except Exception:
             log.exception("%s cannot be worked on", row.number)
             stating.fail(stock_import=row, reason="It went wrong on our side; the log says more.", at=timezone.now())

@@ -76,7 +76,8 @@ def take_in(*, stock_import: StockImport, rows: Sequence[files.Row]) -> None:
     A chunk that is there already is left alone, since two workers may come to one file.
     """
     locked = StockImport.objects.lock().defer("file_content").get(pk=stock_import.pk)
-    if locked.rows.filter(number__gte=rows[0].number).exists() or locked.taken_in_at:
+    last = locked.rows.order_by("-pk").values_list("number", flat=True).first() or 0
+    if last >= rows[0].number or locked.taken_in_at:
         return
     if locked.row_count + len(rows) > ROWS_MAX:
         raise TooManyRows(f"There are more than {ROWS_MAX:,} rows; send them in parts.")

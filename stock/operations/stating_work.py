@@ -131,9 +131,14 @@ def work_on(*, stock_import: StockImport, actor: Actor, at: datetime) -> StockIm
         while apply_chunk(stock_import=stock_import, actor=actor, at=at):
             pass
     except (files.Unreadable, UnicodeError, Problem) as refusal:
-        reason = refusal.detail if isinstance(refusal, Problem) else str(refusal)
-        stating.fail(stock_import=stock_import, reason=reason, at=at)
+        stating.fail(stock_import=stock_import, reason=_why(refusal), at=at)
     return StockImport.objects.defer("file_content").get(pk=stock_import.pk)
+
+
+def _why(refusal: Exception) -> str:
+    if not isinstance(refusal, Problem):
+        return str(refusal)
+    return " ".join(one["detail"] for one in refusal.data.get("errors", [])) or refusal.detail
 
 
 @transaction.atomic
