@@ -24,6 +24,7 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     "deliver webhooks": {"task": "partners.tasks.deliver_webhooks", "schedule": 5.0},
     "expire reservations": {"task": "stock.tasks.expire_reservations", "schedule": 10.0},
     "work on imports": {"task": "catalog.tasks.work_on_imports", "schedule": 15.0},
+    "work on stock imports": {"task": "stock.tasks.work_on_stock_imports", "schedule": 15.0},
     "forget idempotency keys": {"task": "partners.tasks.purge_idempotency_keys", "schedule": crontab(minute="7")},
     "index attributes": {"task": "catalog.tasks.index_attributes", "schedule": crontab(minute="22")},
     "forget webhook deliveries": {"task": "partners.tasks.forget_webhook_deliveries", "schedule": crontab(minute="31")},

@@ -24,6 +24,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "return",
         "warrantyclaim",
         "feedback",
+        "stockimport",
         "receipt",
         "advanceshipnotice",
         "carrierservice",

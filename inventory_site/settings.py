@@ -435,6 +435,7 @@ UNFOLD = {
                 ("Inbound", "input", "stock_inbound"),
                 ("Counts", "checklist", "stock_count"),
                 ("Count lines", "fact_check", "stock_countline"),
+                ("Stock imports", "upload_file", "stock_stockimport"),
                 ("Batches", "science", "stock_batch"),
                 ("Recalls", "campaign", "stock_recall"),
                 ("Serial numbers", "qr_code_2", "stock_serial"),

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, F, Prefetch, QuerySet
 
 from orders.models import (
@@ -20,6 +21,7 @@ from orders.models import (
     Receipt,
     Shipment,
     ShipmentLine,
+    WarehouseClock,
 )
 from orders.papers.facts import Address, Box, Consignment, Row, address_of
 from stock import costing, valuation
@@ -148,3 +150,43 @@ def found_at_sale(*, warehouse: Warehouse | None = None) -> QuerySet[FoundAtSale
     """What shops sold without the book having it and nobody has counted since, the youngest first. One query."""
     rows = FoundAtSale.objects.open().select_related("sale__device", "variant", "warehouse", "batch", "count")
     return rows.filter(warehouse=warehouse) if warehouse else rows
+
+
+def clocks(*, warehouse_ids: Sequence[int]) -> dict[int, int]:
+    """The last logical timestamp each of these warehouses gave; none for one that gave none. One query."""
+    return dict(WarehouseClock.objects.filter(warehouse__in=warehouse_ids).values_list("warehouse_id", "last"))
+
+
+# Only requests that are open or were touched later can have been open then.
+PROMISED_AS_OF = """
+    WITH request AS (
+        SELECT id FROM orders_fulfilmentrequest WHERE warehouse_id = %(warehouse)s AND status IN ('assigned', 'accepted')
+        UNION
+        SELECT request_id FROM orders_stamp WHERE warehouse_id = %(warehouse)s AND logical_timestamp > %(timestamp)s
+    ), item AS (
+        SELECT item.order_line_id, item.quantity - coalesce((
+                   SELECT sum(done.quantity) FROM orders_stamp done
+                    WHERE done.request_id = item.request_id AND done.item_id = item.id
+                      AND done.logical_timestamp <= %(timestamp)s), 0) AS units
+          FROM request
+          JOIN orders_stamp assigned ON assigned.request_id = request.id AND assigned.kind = 'assigned'
+           AND assigned.logical_timestamp <= %(timestamp)s
+          JOIN orders_fulfilmentitem item ON item.request_id = request.id
+    )
+    SELECT coalesce(part.variant_id, line.variant_id),
+           CAST(sum(item.units * coalesce(part.quantity / kit.quantity, 1)) AS bigint)
+      FROM item
+      JOIN orders_orderline line ON line.id = item.order_line_id
+      LEFT JOIN stock_reservationline kit ON kit.id = line.reservation_line_id
+      LEFT JOIN stock_reservationline part ON part.kit_line_id = kit.id
+     WHERE item.units > 0
+     GROUP BY 1
+"""
+
+
+def promised_as_of(*, warehouse_id: int, timestamp: int) -> dict[int, int]:
+    """What a warehouse had been asked for and had neither sent nor refused at one of its timestamps, by variant's id; a
+    kit by its components. One query over requests that are open or were touched since."""
+    with connection.cursor() as cursor:
+        cursor.execute(PROMISED_AS_OF, {"warehouse": warehouse_id, "timestamp": timestamp})
+        return dict(cursor.fetchall())

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
+from catalog.models import Variant
 from partners import prepared
 from partners.models import Partner
 from stock.allocation import Candidate
 from stock.models.level import FROM_SQL, SELLABLE_SQL, Level
 from stock.models.ownership import GRANTED_SQL
+from stock.models.stock_import import Acknowledged, StampedDeparture, StockImport, StockImportRange
 
 
 def database_now() -> datetime:
@@ -283,3 +285,77 @@ def available_at(places: Sequence[tuple[str, str, str | None]]) -> dict[tuple[st
             [database_now(), 0, *(list(column) for column in zip(*places, strict=True))],
         )
         return {(sku, warehouse, owner): quantity for sku, warehouse, owner, quantity in cursor.fetchall()}
+
+
+SLICE_BYTES = 1 << 20
+
+
+def stock_import_content(*, import_id: int) -> Iterator[bytes]:
+    """The file a stock import waits with, a slice at a time: a query each."""
+    start = 1
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(
+                "SELECT substring(file_content FROM %s FOR %s) FROM stock_stockimport WHERE id = %s",
+                [start, SLICE_BYTES, import_id],
+            )
+            piece = bytes(cursor.fetchone()[0] or b"")
+            if not piece:
+                return
+            yield piece
+            start += SLICE_BYTES
+
+
+STOCK_IMPORTS_AT_ONCE = 20
+
+
+def stock_imports_waiting() -> list[StockImport]:
+    """Imports whose files are to be read or that were started, the oldest first. One query, index
+    stock_import_at_work."""
+    to_read = Q(state="created", taken_in_at=None)
+    rows = StockImport.objects.filter(to_read | Q(state="running")).defer("file_content")
+    return list(rows.order_by("pk")[:STOCK_IMPORTS_AT_ONCE])
+
+
+def is_stock_import_behind(stock_import: StockImport) -> bool:
+    """Whether one that was started earlier is at work on one of its warehouses. One query."""
+    earlier = StockImport.objects.filter(state="running", taken_in_at__isnull=False).filter(
+        Q(started_at__lt=stock_import.started_at) | Q(started_at=stock_import.started_at, pk__lt=stock_import.pk)
+    )
+    halls = StockImportRange.objects.filter(stock_import=stock_import).values("warehouse")
+    return earlier.filter(ranges__warehouse__in=halls).exists()
+
+
+def acknowledged_end(*, warehouse_id: int, partner: Partner | None) -> int:
+    """The end of the last range a sender's applied import had for a warehouse; 0 before the first. One query."""
+    row = Acknowledged.objects.filter(partner=partner, warehouse=warehouse_id).first()
+    return row.through if row else 0
+
+
+def acknowledged_through(*, warehouse_id: int, partner: Partner | None) -> int:
+    """The timestamp up to which everything that left a warehouse is contained in a sender's numbers, so that its next
+    range begins behind it: the end of its last range, or before the first thing that left in it and was not stated.
+    Two queries."""
+    through = acknowledged_end(warehouse_id=warehouse_id, partner=partner)
+    left = StampedDeparture.objects.filter(warehouse=warehouse_id, contained_in=None, logical_timestamp__lte=through)
+    if partner:
+        left = left.filter(variant__in=Variant.objects.for_partner(partner))
+    first = left.order_by("logical_timestamp").values_list("logical_timestamp", flat=True).first()
+    return through if first is None else first - 1
+
+
+def last_stated(spots: Sequence[tuple[int, int, int | None]]) -> dict[tuple[int, int, int | None], tuple[int, int]]:
+    """Through which timestamp, and by which import, places (variant, warehouse, batch) were stated last. One query."""
+    if not spots:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT last.variant_id, last.warehouse_id, last.batch_id, last.through, last.stated_by_id
+              FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS place (variant_id, warehouse_id, batch_id)
+              JOIN stock_laststated last ON last.variant_id = place.variant_id
+               AND last.warehouse_id = place.warehouse_id AND last.batch_id IS NOT DISTINCT FROM place.batch_id
+            """,
+            [list(column) for column in zip(*spots, strict=True)],
+        )
+        return {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.fetchall()}

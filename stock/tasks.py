@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError
 from django.utils import timezone
 
 from partners import actors, tasks
-from stock import proof, seals, valuation
+from stock import proof, queries, seals, valuation
 from stock.models import Snapshot
-from stock.operations import lookups, reservations, sealing, snapshots, valuing
+from stock.operations import lookups, reservations, sealing, snapshots, stating, stating_work, valuing
 
 log = logging.getLogger(__name__)
 
@@ -73,3 +75,26 @@ def take_snapshot() -> None:
     now = timezone.now()
     if not Snapshot.objects.filter(taken_at__gte=now.replace(day=1, hour=0, minute=0, second=0)).exists():
         snapshots.take_snapshot(at=now)
+
+
+@shared_task
+def work_on_stock_imports() -> int:
+    """Files that wait are taken in and imports that were started applied, the oldest first; how many there were.
+
+    Two workers may come to the same import: chunks are locked and counted, so each is applied once.
+    """
+    waiting = queries.stock_imports_waiting()
+    for row in sorted(waiting, key=lambda row: (row.started_at is not None, row.started_at or row.created_at, row.pk)):
+        actor = stating_work.actor_of(stock_import=row)
+        try:
+            with actors.acting(actor):
+                stating_work.work_on(stock_import=row, actor=actor, at=timezone.now())
+        except OperationalError as error:
+            log.warning("%s waits for somebody else (%s); it is tried again.", row.number, error)
+        except SoftTimeLimitExceeded:
+            log.info("%s goes on where it is the next time.", row.number)
+            break
+        except Exception:
+            log.exception("%s cannot be worked on", row.number)
+            stating.fail(stock_import=row, reason="It went wrong on our side; the log says more.", at=timezone.now())
+    return len(waiting)

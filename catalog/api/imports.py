@@ -52,9 +52,7 @@ class DescribedFile(SentFile):
 
 
 class ImportAsked(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(
-        ["catalog", "fitments", "stock", "prices"], help_text="stock and prices are not taken in this way yet."
-    )
+    kind = serializers.ChoiceField(["catalog", "fitments", "prices"], help_text="prices are not taken in this way yet.")
     title = Text(max_length=200, required=False, default="", allow_blank=True, help_text="To find it again.")
     items = serializers.ListField(
         child=serializers.DictField(), required=False, max_length=ITEMS_MAX,
@@ -232,6 +230,9 @@ class Imports(ImportDoor):
 
         Items are planned at once; a file is planned in a moment, `state` tells. Needs catalog:write, too.
         """
+        return self.planned()
+
+    def planned(self) -> Response:
         asked = self.understood(ImportAsked)
         if asked["kind"] not in KINDS:
             raise InvalidInput.at("kind", f"{asked['kind']} is not taken in this way yet; send catalog or fitments.")
@@ -286,6 +287,9 @@ class StartImport(ImportDoor):
     @once
     def post(self, request: Request, number: str) -> Response:
         """Have the plan applied, all of it or, if anything moved since it was made, nothing (`outdated`)."""
+        return self.started(number)
+
+    def started(self, number: str) -> Response:
         plan = self.found(number)
         asked = self.understood(StartAsked)
         self.ask_for_the_catalog()

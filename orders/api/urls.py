@@ -3,6 +3,7 @@ from django.urls import path
 from orders.api import (
     delivery_dates,
     feedback,
+    imports,
     notices,
     orders,
     packages,
@@ -21,6 +22,10 @@ urlpatterns = [
     path("promises/<uuid:promise_id>/replay", delivery_dates.ReplayPromise.as_view()),
     path("feedback", feedback.AllFeedback.as_view()),
     path("feedback/<str:number>", feedback.OneFeedback.as_view()),
+    path("imports", imports.Imports.as_view()),
+    path("imports/<str:number>", imports.Import.as_view()),
+    path("imports/<str:number>/rows", imports.ImportRows.as_view()),
+    path("imports/<str:number>/start", imports.StartImport.as_view()),
     path("orders", orders.Orders.as_view()),
     path("orders/<str:number>", orders.OneOrder.as_view()),
     path("orders/<str:number>/confirm", orders.Confirm.as_view()),

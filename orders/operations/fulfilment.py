@@ -12,7 +12,7 @@ from django.db.models import F, Q
 
 from orders.models import FulfilmentRequest, Order, OrderLine, Shipment, ShipmentLine
 from orders.operations import ordering, requesting
-from orders.operations.ticking import Ticks
+from orders.operations.ticking import Part, Ticks
 from partners.actors import Actor
 from partners.problems import Conflict, IllegalStep, InvalidInput, Problem
 from stock.models import Level, Reservation, Warehouse
@@ -85,13 +85,13 @@ def ship(
             sscc=sscc, shipped_at=at,
         )
     )  # fmt: skip
-    is_last = _book_out(locked, shipment, leaving, actor=actor, at=at)
+    is_last, gone = _book_out(locked, shipment, leaving, actor=actor, at=at)
     ordering.tell(
         order=locked, event_type="shipment.created", actor=actor, at=at, also=[warehouse.operator_id], shipmentId=shipment.number,
         warehouseLocation=warehouse.code, carrier=carrier, trackingNumber=tracking_number,
     )  # fmt: skip
     ticks = Ticks(actor=actor, at=at)
-    requesting.left(order=locked, warehouse=warehouse, units=_by_line(leaving), ticks=ticks)
+    requesting.left(order=locked, warehouse=warehouse, units=_by_line(leaving), gone=gone, ticks=ticks)
     requesting.follow(order=locked, ticks=ticks)
     if is_last:
         ordering.advance(order=locked, status=Order.Status.SHIPPED, actor=actor, at=at)
@@ -202,8 +202,10 @@ def _taken(shipment: Shipment) -> TrackingTaken:
     )
 
 
-def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime) -> bool:
-    """Whether that was the last of the order. While some of it waits for goods, its promise stays open for them."""
+def _book_out(
+    order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, actor: Actor, at: datetime
+) -> tuple[bool, dict[int, list[Part]]]:
+    """Whether that was the last of the order, and what left the shelf of ours by order line. While some of it waits for goods, its promise stays open for them."""
     kept = order.reservation if order.reservation and order.reservation.state == Reservation.State.OPEN else None
     departures = [
         Departure(
@@ -227,10 +229,14 @@ def _book_out(order: Order, shipment: Shipment, leaving: Sequence[Leaving], *, a
     taken = reservations.consume(
         reservation=kept, leaving=departures, reference=shipment.number, actor=actor, at=at, is_last=is_last
     )
+    gone: dict[int, list[Part]] = defaultdict(list)
     for place, (row, picks) in enumerate(zip(leaving, taken, strict=True)):
+        gone[row.line.pk] += [
+            Part(level.variant_id, level.batch_id, quantity) for level, quantity in picks if level.owner_id is None
+        ]
         ShipmentLine.objects.bulk_create(_lines(shipment, row, picks, f"lines[{place}]"))
         OrderLine.objects.filter(pk=row.line.pk).update(shipped=F("shipped") + row.quantity)
-    return is_last
+    return is_last, gone
 
 
 def _lines(shipment: Shipment, row: Leaving, picks: Sequence[tuple[Level, int]], field: str) -> list[ShipmentLine]:

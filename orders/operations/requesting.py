@@ -16,6 +16,8 @@ from django.db.models import F, Sum
 
 from orders.models import FulfilmentItem, FulfilmentRequest, Order, Package, PackageLine, RoutingDecision, Stamp
 from orders.operations import sourcing, waiting
+from orders.operations.leftovers import Leftover
+from orders.operations.ticking import Part as Gone
 from orders.operations.ticking import Ticks
 from partners import prepared, rows
 from partners.actors import Actor
@@ -155,24 +157,29 @@ def reject(
     return locked
 
 
-def left(*, order: Order, warehouse: Warehouse, units: Mapping[int, int], ticks: Ticks) -> None:
+def left(
+    *, order: Order, warehouse: Warehouse, units: Mapping[int, int], gone: Mapping[int, Sequence[Gone]], ticks: Ticks
+) -> None:
     """So many units by order line left a warehouse: its requests are completed by them, the oldest first.
+
+    `gone` says of each line what left the shelf for it: batches, and of a kit its components.
 
     What nobody asked for there, since the promise was moved at the door, gets a request that is complete at once:
     every unit that left has its stamp. The caller holds the order, and writes the ticks.
     """
     open_units = dict(units)
     done = []
+    on_the_way = {line_id: Leftover(parts, units[line_id]) for line_id, parts in gone.items()}
     for item in (item for item in _open_items(order) if item.request.warehouse_id == warehouse.pk):
         if count := min(open_units.get(item.order_line_id, 0), item.open_quantity):
             open_units[item.order_line_id] -= count
-            _complete(item, count, ticks)
+            _complete(item, count, ticks, on_the_way)
             done.append(item)
     more = [FulfilmentItem(order_line_id=line_id, quantity=count) for line_id, count in open_units.items() if count]
     if more:
         _assign(order, {warehouse.pk: more}, ticks)
         for item in more:
-            _complete(item, item.quantity, ticks)
+            _complete(item, item.quantity, ticks, on_the_way)
     _conclude(done + more)
 
 
@@ -236,9 +243,10 @@ def _assign(order: Order, new: Mapping[int, Sequence[FulfilmentItem]], ticks: Ti
     rows.insert([item for items in new.values() for item in items])
 
 
-def _complete(item: FulfilmentItem, units: int, ticks: Ticks) -> None:
+def _complete(item: FulfilmentItem, units: int, ticks: Ticks, gone: Mapping[int, Leftover]) -> None:
     item.completed += units
-    ticks.note(item.request, Stamp.Kind.COMPLETED, item, units)
+    parts = gone[item.order_line_id].take(units) if item.order_line_id in gone else []
+    ticks.note(item.request, Stamp.Kind.COMPLETED, item, units, parts)
 
 
 def _fail(item: FulfilmentItem, units: int, failure: FulfilmentRequest.Failure, ticks: Ticks) -> None:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from orders.models import FulfilmentItem, FulfilmentRequest, Stamp
 from partners import outbox, prepared
 from partners.actors import Actor
+from stock.operations import stamping
+from stock.operations.stamping import Departed
 
 EVENTS = {
     Stamp.Kind.ASSIGNED: "fulfillment_request.assigned",
@@ -66,12 +68,21 @@ class Item(NamedTuple):
     quantity: int
 
 
+class Part(NamedTuple):
+    """So many units of ours of one variant and batch, as they left the shelf."""
+
+    variant_id: int
+    batch_id: int | None
+    quantity: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Note:
     request: FulfilmentRequest
     kind: Stamp.Kind
     item: FulfilmentItem | None = None
     quantity: int | None = None
+    parts: Sequence[Part] = ()
 
 
 class Stamped(NamedTuple):
@@ -92,8 +103,9 @@ class Ticks:
         kind: Stamp.Kind,
         item: FulfilmentItem | None = None,
         quantity: int | None = None,
+        parts: Sequence[Part] = (),
     ) -> None:
-        self.notes.append(Note(request=request, kind=kind, item=item, quantity=quantity))
+        self.notes.append(Note(request=request, kind=kind, item=item, quantity=quantity, parts=parts))
 
     def write(self) -> None:
         """Stamp all that was noted, and tell the feed. The last that a transaction locks; called once in it."""
@@ -101,9 +113,12 @@ class Ticks:
             return
         notes = sorted(self.notes, key=lambda note: note.request.warehouse_id)
         by_fact: dict[tuple[int, Stamp.Kind], list[Stamped]] = defaultdict(list)
+        departed: list[Departed] = []
         for note, number in zip(notes, _stamp(notes, self.at), strict=True):
             note.request.logical_timestamp = number
+            departed += [Departed(note.request.warehouse_id, number, *part) for part in note.parts]
             by_fact[note.request.pk, note.kind].append(Stamped(note, number))
+        stamping.keep(departed=departed)
         items: dict[int, list[Item]] = defaultdict(list)
         for request_id, *item in prepared.fetch(ITEMS, [prepared.bigints({note.request.pk for note in notes})]):
             items[request_id].append(Item(*item))

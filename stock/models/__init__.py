@@ -22,10 +22,19 @@ from stock.models.reservation import Allocation, Reservation, ReservationLine
 from stock.models.rule import PromiseRule
 from stock.models.seal import Seal, Snapshot, SnapshotLevel
 from stock.models.serial import Serial, SerialMovement
+from stock.models.stock_import import (
+    Acknowledged,
+    LastStated,
+    StampedDeparture,
+    StockImport,
+    StockImportRange,
+    StockImportRow,
+)
 from stock.models.transfer import Transfer, TransferLine
 from stock.models.warehouse import Location, Warehouse
 
 __all__ = [
+    "Acknowledged",
     "Allocation",
     "Batch",
     "CostBook",
@@ -38,6 +47,7 @@ __all__ = [
     "Count",
     "CountLine",
     "Inbound",
+    "LastStated",
     "Level",
     "Location",
     "LookUp",
@@ -55,6 +65,10 @@ __all__ = [
     "SerialMovement",
     "Snapshot",
     "SnapshotLevel",
+    "StampedDeparture",
+    "StockImport",
+    "StockImportRange",
+    "StockImportRow",
     "Transfer",
     "TransferLine",
     "ValuedUpTo",
