@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.api import imports as catalog
+from catalog.models import CatalogImportRow
 from orders.operations import stating
 from orders.operations.stating import Known
 from partners import files
@@ -317,7 +318,7 @@ class Import(StockImports, catalog.Import):
         return super().get(request, number)
 
 
-OUTCOMES = dict(catalog.CatalogImportRow.Outcome.choices) | dict(StockImportRow.Outcome.choices)
+OUTCOMES = dict(CatalogImportRow.Outcome.choices) | dict(StockImportRow.Outcome.choices)
 
 
 class RowsFilter(filters.FilterSet):

@@ -202,7 +202,7 @@ def _refuse_repeated(stock_import: StockImport, rows: Iterable[StockImportRow]) 
     """Rows of a place another row of the import states already. One query."""
     used = [row for row in rows if row.outcome != Outcome.REFUSED]
     earlier = stock_import.rows.filter(variant__in={row.variant_id for row in used}).exclude(outcome=Outcome.REFUSED)
-    seen = {
+    seen: dict[tuple[int | None, int | None, str], int] = {
         (variant_id, warehouse_id, batch_number): number
         for variant_id, warehouse_id, batch_number, number in earlier.values_list(
             "variant_id", "warehouse_id", "batch_number", "number"

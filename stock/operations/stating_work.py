@@ -210,7 +210,7 @@ def _places(rows: Sequence[StockImportRow], said: dict[int, StockImportRange], a
     places = []
     for row in rows:
         variant = variants[row.variant_id]  # type: ignore[index]  # only refused rows have none
-        one = said[row.warehouse_id]  # type: ignore[index]
+        one = said[row.warehouse_id]
         try:
             batch = known.get((variant.pk, row.batch_number, row.expires_on))
             if batch is None:
@@ -372,4 +372,4 @@ def actor_of(*, stock_import: StockImport) -> Actor:
     """Who had it started, or sent it, for a worker that acts in their name."""
     label = stock_import.started_by or stock_import.actor
     kind = label.partition(":")[0]
-    return Actor(kind=kind if kind in ("staff", "partner") else "job", label=label)
+    return Actor(kind="staff" if kind == "staff" else "partner" if kind == "partner" else "job", label=label)
