@@ -73,3 +73,15 @@ def example_of(schema: Schema) -> Any:
     if "array" in schema["type"]:
         return [example_of(schema["items"])]
     return {name: example_of(row) for name, row in schema["properties"].items()}
+
+
+PAYLOADS: dict[str, Payload] = {
+    "webhook.stopped": Payload(
+        told_to="Whose endpoint it is.",
+        fields={
+            "webhookId": text("5d0f7a4e-3b1c-4d2a-8e6f-9c7b5a3d1e02"),
+            "status": one_of("paused", "disabled", description="disabled when it answered 410, else paused."),
+            "statusReason": text("Every letter failed for 5 days.", "Why, for people."),
+        },
+    ),
+}

@@ -69,7 +69,7 @@ WORDS: dict[str, str] = {
     "Feedback.answeredAt": "When we answered; null until then.",
     "Feedback.comment": "What you said, in your words.",
     "Feedback.countedQuantity": "How many you found, in stock units; null where you did not count.",
-    "Feedback.feedbackId": "The feedback's number.",
+    "feedbackId": "The feedback's number.",
     "Feedback.rating": "1 (poor) to 5 (good); null where you did not rate.",
     "?asnId": "Only what this ship notice announced.",
     "?createdSince": "Only what was made at or after this moment.",

@@ -13,6 +13,8 @@ from rest_framework.response import Response
 
 from partners.problems import Problem
 
+IF_MATCH_CHARACTERS_MAX = 2_000
+
 
 class PreconditionRequired(Problem):
     """This change needs to say which version it was made from."""
@@ -44,10 +46,15 @@ def etag_of(body: Any) -> str:
 
 
 def required_match(request: Request) -> frozenset[str]:
-    """The strong tags of If-Match. Raises PreconditionRequired; `*` and weak tags match nothing here."""
+    """The strong tags of If-Match. Raises PreconditionRequired.
+
+    `*`, weak tags, and a header that is longer than IF_MATCH_CHARACTERS_MAX match nothing here.
+    """
     header = request.headers.get("If-Match")
     if header is None:
         raise PreconditionRequired("Read it first and send its ETag as If-Match.")
+    if len(header) > IF_MATCH_CHARACTERS_MAX:
+        return frozenset()
     return frozenset(tag.strip() for tag in header.split(",") if tag.strip().startswith('"'))
 
 

@@ -40,7 +40,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    {"type": "string", "minLength": 1, "maxLength": 2_000, "examples": ['"3"']},
+    {"type": "string", "minLength": 1, "maxLength": conditional.IF_MATCH_CHARACTERS_MAX, "examples": ['"3"']},
     OpenApiParameter.HEADER,
     required=True,
     description="The ETag this change was made from.",

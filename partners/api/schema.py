@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import CharField, ListSerializer
 
-from partners.api import catalogue, document, refusals
+from partners.api import catalogue, conditional, document, refusals
 
 OF_ALL = ("not_authenticated", "invalid_token", "insufficient_scope", "partner_suspended", "invalid_parameter",
           "rate_limited", "busy", "two_credentials", "address_not_allowed")  # fmt: skip
@@ -39,7 +39,7 @@ READS_ONLY = "It changes nothing, however often it is asked."
 
 SEEN = OpenApiParameter(
     "If-Match",
-    {"type": "string", "minLength": 1, "maxLength": 2_000, "examples": ['"3"']},
+    {"type": "string", "minLength": 1, "maxLength": conditional.IF_MATCH_CHARACTERS_MAX, "examples": ['"3"']},
     OpenApiParameter.HEADER,
     description="The ETag of what this step was decided on. Where it has changed since, 412; not sent, nothing is asked.",
 )

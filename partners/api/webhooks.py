@@ -93,7 +93,7 @@ class WebhookSerializer(WebhookFields):
     version = serializers.IntegerField()
 
 
-class WithSecret(WebhookSerializer):
+class WebhookWithSecret(WebhookSerializer):
     secret = serializers.CharField(
         allow_null=True,
         help_text="`whsec_…`, shown in this answer only; null when the answer is a replay. Lost it? rotateSecret.",
@@ -230,7 +230,10 @@ class Webhooks(WebhookDoor):
         return self.listed(self.get_queryset())
 
     @extend_schema(
-        operation_id="createWebhook", request=WebhookFields, responses={201: WithSecret}, parameters=[IDEMPOTENCY_KEY]
+        operation_id="createWebhook",
+        request=WebhookFields,
+        responses={201: WebhookWithSecret},
+        parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request) -> HttpResponseBase:
         """Be told of events from now on, at least once each and in order for each subject.
@@ -292,7 +295,10 @@ class OneWebhook(WebhookDoor):
 
 class RotateSecret(WebhookDoor):
     @extend_schema(
-        operation_id="rotateWebhookSecret", request=None, responses={200: WithSecret}, parameters=[IDEMPOTENCY_KEY]
+        operation_id="rotateWebhookSecret",
+        request=None,
+        responses={200: WebhookWithSecret},
+        parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request, webhook_id: uuid.UUID) -> HttpResponseBase:
         """A new secret; for a day letters carry a signature by the one before, too, so that none is refused meanwhile.

@@ -28,6 +28,7 @@ class TooManyWebhooks(Problem):
 
     code = "too_many_webhooks"
     title = "No more endpoints"
+    remedy = "Remove an endpoint that is not needed, or let one receive what two did."
     is_final = False
 
 
@@ -36,6 +37,7 @@ class TestedJustNow(Problem):
 
     code = "webhook_tested_just_now"
     title = "This endpoint was tested a moment ago"
+    remedy = "Wait for Retry-After and test it again."
     status = 429
     is_final = False
     retry_after_seconds = TEST_PAUSE_SECONDS

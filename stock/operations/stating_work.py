@@ -209,8 +209,8 @@ def _places(rows: Sequence[StockImportRow], said: dict[int, StockImportRange], a
     }
     places = []
     for row in rows:
-        variant = variants[row.variant_id]  # type: ignore[index]  # only refused rows have none
-        one = said[row.warehouse_id]
+        variant = variants[row.variant_id]
+        one = said[row.warehouse_id]  # type: ignore[index]  # only refused rows have none
         try:
             batch = known.get((variant.pk, row.batch_number, row.expires_on))
             if batch is None:

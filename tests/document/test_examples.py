@@ -99,7 +99,7 @@ def record(told: Any, document: dict[str, Any]) -> None:
     by_floor: dict[str, list[str]] = {}
     for _, path, operation in operations(document):
         uuid = "00000000-0000-4000-8000-000000000000"
-        filled = path.replace("{reservationId}", uuid).replace("{promiseId}", uuid)
+        filled = path.replace("{reservationId}", uuid).replace("{promiseId}", uuid).replace("{webhookId}", uuid)
         floor = resolve(filled).func.view_class.__module__.split(".")[0]
         by_floor.setdefault(floor, []).append(operation["operationId"])
     for floor, folder in catalogue.floors():

@@ -121,6 +121,10 @@ def _sale(side: Side) -> dict[str, Any]:
     return {"deviceId": side.called("TILL"), "deviceSequence": 2, "sales": [sale]}
 
 
+def _endpoint(side: Side) -> dict[str, Any]:
+    return {"url": "https://hooks.example.com/new", "productIds": [_sauce(side)], "description": side.called("New")}
+
+
 WRITES: dict[str, Write] = {
     "POST /advanceShipNotices": Write(
         "supplier", _notice,
@@ -304,6 +308,13 @@ WRITES: dict[str, Write] = {
     "POST /transfers/{transferId}/dispatch": Write("keeper", lambda side: {}),
     "POST /warehouses/{warehouseLocation}/locations": Write("keeper", lambda side: {"code": "B-01"}),
     "POST /warrantyClaims/{warrantyClaimId}/settle": Write("keeper", lambda side: {"outcome": "scrap"}),
+    # A product in `productIds` only leaves events out: nobody is told whether it is there.
+    "POST /webhooks": Write("supplier", _endpoint),
+    "PATCH /webhooks/{webhookId}": Write("supplier", lambda side: {"status": "paused"}, needs_match=True),
+    "DELETE /webhooks/{webhookId}": Write("supplier", needs_match=True, status=(204,)),
+    "POST /webhooks/{webhookId}/replay": Write("supplier", lambda side: {"from": 1}),
+    "POST /webhooks/{webhookId}/rotateSecret": Write("supplier"),
+    "POST /webhooks/{webhookId}/test": Write("supplier"),
 }  # fmt: skip
 
 # Who reads it: the supplier, unless said here.
@@ -326,7 +337,8 @@ READS: set[str] = {
     "/returns/{returnId}", "/shipments", "/shipments/{shipmentId}", "/shipments/{shipmentId}/labels",
     "/shipments/{shipmentId}/packingSlip", "/suppliers", "/suppliers/{supplierId}", "/transfers", "/transfers/{transferId}",
     "/vehicles/engines", "/vehicles/makes", "/vehicles/models", "/vehicles/years", "/warehouses/{warehouseLocation}/locations",
-    "/warrantyClaims", "/warrantyClaims/{warrantyClaimId}",
+    "/warrantyClaims", "/warrantyClaims/{warrantyClaimId}", "/webhooks", "/webhooks/{webhookId}",
+    "/webhooks/{webhookId}/deliveries",
 }  # fmt: skip
 # The whole catalog, and who supplies it, is everybody's who may see all of it: a 3PL here.
 OF_THE_CATALOG = {"products", "suppliers", "inventory"}

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from tests.gate import world as worlds
+from tests.partners.receivers import all_answering
 
 
 @pytest.fixture(scope="module")
@@ -20,5 +21,6 @@ def _built(django_db_setup: None, django_db_blocker: Any) -> Iterator[worlds.Wor
 
 
 @pytest.fixture
-def world(_built: worlds.World, db: None) -> worlds.World:
-    return _built
+def world(_built: worlds.World, db: None) -> Iterator[worlds.World]:
+    with all_answering():
+        yield _built

@@ -29,7 +29,7 @@ WISHES: dict[str, Any] = {
 # What is new each time: numbers we give, moments, keys of rows.
 NEW = re.compile(
     r"[A-Z]{2,4}(-[0-9A-Z]{4}){3}|\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|(?<=\"transactionId\":)\"?\d+|(?<=\"lineId\":)\"\d+|[0-9a-f]{32,64}|(?<=\"opened\",\")\w+"
+    r"|(?<=\"transactionId\":)\"?\d+|(?<=\"lineId\":)\"\d+|[0-9a-f]{32,64}|whsec_[\w+/=]+|(?<=\"opened\",\")\w+"
 )
 
 

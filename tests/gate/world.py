@@ -13,7 +13,7 @@ from stdnum import ean
 
 from catalog.models import Pack, SupplierItem
 from partners.models import Application, Partner
-from partners.operations import credentials, feed
+from partners.operations import credentials, deliveries, feed
 from stock.models import Level, Warehouse
 from stock.operations import movements
 from tests import make
@@ -57,6 +57,7 @@ def build() -> World:
     for side in sides:
         _own(side, house, api_of(make.make_partner(kind="channel")))
     feed.relay_events()
+    deliveries.fan_out(at=timezone.now())
     return World(alpha=sides[0], beta=sides[1], house=house)
 
 
@@ -160,6 +161,8 @@ def _own(side: Side, house: ApiClient, second: ApiClient) -> None:
     said = {"kind": "quality", "productId": sauce.sku, "comment": side.called("Too hot")}
     ids["feedback"] = done(retailer.post("/feedback", said))["feedbackId"]
     ids["apiKeys"] = done(supplier.post("/apiKeys", {"name": side.called("ERP")}))["keyId"]
+    hook, _ = make.make_webhook(partner=side.supplier, description=side.called("ERP"))
+    ids["webhooks"] = str(hook.webhook_id)
     own = Application.objects.get(partner=side.supplier)
     rotated = credentials.rotate_secret(application=own, actor=make.TESTER, at=timezone.now())
     ids["clientSecret"] = rotated.client_secret

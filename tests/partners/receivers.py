@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest import mock
 
 from django.utils import timezone
+
+from partners import outbound
 
 
 def verify(secret: str, headers: dict[str, str], body: bytes, *, now: float | None = None) -> bool:
@@ -116,3 +119,14 @@ def receiving(receiver: Receiver) -> Iterator[Receiver]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def all_answering() -> Iterator[None]:
+    """Every name leads to a public address, where whatever is sent is accepted: nothing leaves this process."""
+    with mock.patch.multiple(
+        outbound,
+        resolve=lambda host, port: ["93.184.216.34"],
+        post=lambda url, *, body, headers: outbound.Answer(status=204, retry_after=""),
+    ):
+        yield
