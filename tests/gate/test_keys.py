@@ -223,6 +223,50 @@ def test_a_twin_of_one_that_takes_too_long_is_told_to_come_again(shop):
     assert received() == 0
 
 
+@pytest.mark.races
+@pytest.mark.parametrize(
+    ("lock", "is_a_twin"),
+    [
+        ("INSERT INTO partners_idempotencykey (application_id, key, fingerprint, headers, created_at)"
+         " VALUES (%s, 'slow', 'f', '{}', now())", True),
+        ("SELECT FROM stock_level WHERE %s > 0 FOR UPDATE", False),
+    ],
+    ids=["the key", "the shelf"],
+)  # fmt: skip
+def test_only_a_twin_of_the_key_is_said_to_be_still_running(shop, lock, is_a_twin):
+    """A reservation takes its key and its units in one statement, and may wait in it for either."""
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(lock, [shop_application(shop)])
+        with connection.cursor() as ours:
+            ours.execute("SET lock_timeout = '50ms'")
+        told = reserve(shop, "slow")
+        cursor.execute("ROLLBACK")
+    other.close()
+    assert (told.json()["code"] == "idempotency_in_progress") == is_a_twin, told.content
+    assert told.status_code >= 400
+    assert (Reservation.objects.count(), IdempotencyKey.objects.count()) == (0, 0)
+    again = reserve(shop, "slow")
+    assert (again.status_code, Reservation.objects.count()) == (201, 1)
+
+
+def reserve(client: Any, key: str, reference: str = "cart-1") -> Any:
+    body = {"reference": reference, "lines": [{"productId": "PLAIN", "quantity": 1}]}
+    return client.post("/reservations", body, headers={"Idempotency-Key": key})
+
+
+@pytest.mark.races
+def test_a_key_that_is_taken_reserves_nothing_more(shop):
+    """The same words under another reference are another wish; the key knows better."""
+    first = reserve(shop, "one")
+    other = reserve(shop, "one", reference="cart-2")
+    again = reserve(shop, "one")
+    assert (first.status_code, other.status_code, other.json()["code"]) == (201, 422, "idempotency_key_reused")
+    assert (again.content, again["Idempotent-Replayed"]) == (first.content, "true")
+    assert (Reservation.objects.count(), sum(Level.objects.values_list("reserved", flat=True))) == (1, 1)
+
+
 def shop_application(client: Any) -> int:
     from oauth2_provider.models import AccessToken
 

@@ -204,6 +204,22 @@ def test_availability_explains_what_does_not_count(api, retailer, shelf):
     assert line["byWarehouse"] == [{"warehouseLocation": "W1", "availableQuantity": 11}]
 
 
+def test_a_plain_reservation_goes_to_the_database_three_times(
+    api, retailer, supplier, django_assert_num_queries, monkeypatch
+):
+    variant = make.make_variant(sku="PLAIN", suppliers=[supplier])
+    make.make_level(variant=variant, warehouse=make.make_warehouse(), on_hand=10)
+    client = api(retailer)
+    trips = []
+    for name in ("fetch", "fetch_together", "command"):
+        sent = getattr(prepared, name)
+        monkeypatch.setattr(prepared, name, lambda *args, sent=sent: trips.append(args) or sent(*args))
+    with django_assert_num_queries(2):  # who is asking, and whether the view's key has its answer
+        answer = client.post("/reservations", {"reference": "R", "lines": [{"productId": "PLAIN", "quantity": 4}]})
+    assert (answer.status_code, Level.objects.get().reserved) == (201, 4)
+    assert len(trips) == 3
+
+
 def test_availability_of_a_hundred_products_costs_as_much_as_of_one(
     api, retailer, supplier, django_assert_num_queries, monkeypatch
 ):
