@@ -125,7 +125,7 @@ def pause(*, webhook: Webhook, actor: Actor, at: datetime) -> Webhook:
     """Hold letters back until somebody resumes; events wait in the feed. Raises IllegalStep unless it is active."""
     locked = _lock(webhook)
     if locked.status != Webhook.Status.ACTIVE:
-        raise IllegalStep("Only an active endpoint can be paused.", status=locked.status, allowedFrom=["active"])
+        raise IllegalStep("Only an active endpoint can be paused.", currentStatus=locked.status, allowedFrom=["active"])
     locked.status, locked.status_reason = Webhook.Status.PAUSED, f"Paused by {actor.label}."
     return _save(locked, "endpoint paused")
 
@@ -135,7 +135,7 @@ def resume(*, webhook: Webhook, actor: Actor, at: datetime) -> Webhook:
     """Go on where it stopped, with a clean record. Raises IllegalStep when it is active already."""
     locked = _lock(webhook)
     if locked.status == Webhook.Status.ACTIVE:
-        raise IllegalStep("It is active.", status=locked.status, allowedFrom=["paused", "disabled"])
+        raise IllegalStep("It is active.", currentStatus=locked.status, allowedFrom=["paused", "disabled"])
     _go_on(locked)
     return _save(locked, "endpoint resumed")
 
@@ -239,7 +239,7 @@ def send_again(*, delivery: WebhookDelivery, actor: Actor, at: datetime) -> None
     if not _owe_again(WebhookDelivery.objects.filter(pk=delivery.pk), at=at):
         raise IllegalStep(
             "It is waiting to be sent, or a newer state was sent in its place.",
-            status=delivery.state,
+            currentStatus=delivery.state,
             allowedFrom=["delivered", "failed", "withheld"],
         )
 
