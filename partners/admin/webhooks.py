@@ -39,7 +39,6 @@ def number_of(state: str) -> Subquery:
 
 @admin.register(Webhook)
 class WebhookAdmin(DocumentAdmin):
-    is_short = True
     list_display = ("url", "partner", "shown_status", "backlog", "given_up", "last_success_at", "failing_since")
     list_filter = ("status",)
     list_select_related = ("partner",)
