@@ -39,8 +39,14 @@ def own_fields(name: str) -> set[str]:
     operation = document()["paths"][f"/api/v1{path}"][method.lower()]
     if "requestBody" not in operation:
         return set()
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    return set(document()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]["properties"])
+    return members(operation["requestBody"]["content"]["application/json"]["schema"])
+
+
+def members(schema: dict[str, Any]) -> set[str]:
+    if "$ref" in schema:
+        return members(document()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
+    found = set(schema.get("properties", ()))
+    return found.union(*(members(one) for one in (*schema.get("oneOf", ()), *schema.get("allOf", ()))))
 
 
 def wishes(name: str) -> dict[str, Any]:

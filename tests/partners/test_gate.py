@@ -196,6 +196,7 @@ def test_a_statement_that_takes_too_long_is_a_503_and_nothing_is_done(client, mo
             cursor.execute("SET LOCAL statement_timeout = 20")
             cursor.execute("SELECT pg_sleep(10)")
 
+    monkeypatch.setattr("stock.operations.reservations.at_once", lambda wish: None)
     monkeypatch.setattr("stock.operations.reservations.reserve_wish", slow)
     answer = client.post("/reservations", {"reference": "R", "lines": [LINE]})
     assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "busy", "1")
