@@ -137,7 +137,7 @@ def claiming(
     made = ", ".join(f"(made).{column}" for column in columns)
     # In the list of what is selected, and not beside `claimed`, where the planner might call it first.
     effect = f"SELECT claimed.id, {function} AS made FROM claimed"  # noqa: S608  the parts are our own
-    statement = f"WITH claimed AS ({CLAIM}), effect AS MATERIALIZED ({effect}) SELECT id, {made} FROM effect"  # noqa: S608
+    statement = f"WITH claimed AS ({CLAIM}), effect AS MATERIALIZED ({effect}) SELECT id, {made} FROM effect"  # noqa: S608  likewise
     return statement, [application_id, key, fingerprint, *parameters]
 
 
